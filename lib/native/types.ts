@@ -1,0 +1,271 @@
+/**
+ * The whole native surface, typed by hand; `test/native/surface.test.ts` compares it with the addon's exports.
+ * Only `lib/native`, and the one wrapper of each area (lib/model/load, lib/embed, lib/tune, lib/encode, lib/tensor), call it.
+ * Native checks types, sizes and finiteness; meaning and defaults belong to TypeScript.
+ */
+
+/** A running native task. `cancel` is a request: the promise then rejects with ERR_CANCELLED. */
+export interface Job<T> {
+  promise: Promise<T>;
+  cancel(): void;
+}
+
+/** How far a task is. `values` are named numbers worth showing (for tuning: the latest loss of each lane). */
+export interface Progress {
+  done: number;
+  total: number;
+  stage: string;
+  values?: number[];
+}
+
+export type OnProgress = ((progress: Progress) => void) | undefined;
+
+/** An opaque, type-tagged object owned by native code. `dispose` is idempotent; use after it throws ERR_DISPOSED. */
+export interface Handle {
+  dispose(): void;
+  readonly disposed: boolean;
+}
+/** A float32 tensor, contiguous, any rank. */
+export interface TensorHandle extends Handle {
+  readonly shape: number[];
+  readonly kind: 'Tensor';
+}
+/** A base model with its weights. */
+export interface ModelHandle extends Handle {
+  readonly kind: 'Model';
+}
+/** The trained state of K lanes on one base model. */
+export interface LanesHandle extends Handle {
+  readonly kind: 'Lanes';
+  readonly lanes: number;
+}
+
+export type Family = 'llama' | 'gpt2' | 'neox' | 'opt' | 'bert';
+
+/** What a model is, whatever file said it. All families use the same fields; what a family lacks is 0, false or ''. */
+export interface ModelConfig {
+  family: Family;
+  vocabSize: number;
+  hiddenSize: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  intermediateSize: number;
+  maxPositions: number;
+  normEps: number;
+  activation: 'silu' | 'gelu' | 'gelu_tanh' | 'relu';
+  /** Output projection shares the input embedding. */
+  tieEmbeddings: boolean;
+  /** Biases on q, k, v (Qwen2) and on the attention output and the MLP. */
+  qkvBias: boolean;
+  outBias: boolean;
+  mlpBias: boolean;
+  ropeTheta: number;
+  /** Share of each head that rotates (NeoX). */
+  ropeShare: number;
+  /** '' | 'linear' | 'llama3' */
+  ropeScaling: string;
+  ropeFactor: number;
+  ropeLowFactor: number;
+  ropeHighFactor: number;
+  ropeOriginalPositions: number;
+  /** Attention and MLP read the same residual (NeoX). */
+  parallelResidual: boolean;
+  /** OPT: layer norm before (true) or after (false) each block; width of the word embedding when projected. */
+  preNorm: boolean;
+  embedSize: number;
+  /** OPT: a final layer norm is present. */
+  finalNorm: boolean;
+  /** Attention window in tokens (Mistral); 0 for none. */
+  slidingWindow: number;
+  /** BERT: token types, pooler is not loaded. */
+  typeVocabSize: number;
+  initializerRange: number;
+}
+
+/** Where one weight of the model comes from. */
+export interface WeightSource {
+  /** Name in the model, as transformers names it. */
+  name: string;
+  /** Index into `files`. */
+  file: number;
+  /** Name in that file. */
+  stored: string;
+  /** 'transpose': stored [in, out]; 'unpermute': GGUF's interleaved rotary rows, `heads` of them. */
+  transform: '' | 'transpose' | 'unpermute';
+  heads: number;
+}
+
+export interface TensorInfo {
+  name: string;
+  dtype: string;
+  shape: number[];
+}
+
+/** What a tensor file holds. For GGUF, `metadata` holds its key-value pairs (arrays as arrays); for safetensors, `__metadata__`. */
+export interface FileHeader {
+  format: 'safetensors' | 'gguf';
+  tensors: TensorInfo[];
+  metadata: Record<string, unknown>;
+}
+
+export interface NativeInfo {
+  libtorch: string;
+  cpuCapability: string;
+  threads: number;
+  /** CPU has fast bf16 GEMMs (AMX or AVX512-BF16). */
+  bf16: boolean;
+  amx: boolean;
+  cuda: boolean;
+  compiler: string;
+}
+
+/** Sequences packed one after the other, no padding. */
+export interface Packed {
+  /** Token ids, N of them. */
+  ids: Int32Array;
+  /** Tokens of each sequence; sums to N. */
+  lengths: Int32Array;
+}
+
+export interface EmbedArgs extends Packed {
+  model: ModelHandle;
+  lanes?: LanesHandle | undefined;
+  /** Pairs [start, end) in packed positions, one pair a stimulus. */
+  spans: Int32Array;
+  pool: 'last' | 'mean' | 'first';
+  /** Tokens in one forward pass at most (a longer sequence still runs alone). */
+  maxTokens: number;
+  /** Entries of hidden_states to keep (0 the embedding output, `layers` the final). */
+  layers: Int32Array;
+}
+
+export interface LaneSpec {
+  lr: number;
+  weightDecay: number;
+  seed: number;
+  rank: number;
+  alpha: number;
+}
+
+export interface TuneArgs extends Packed {
+  model: ModelHandle;
+  method: string;
+  /** Full names of the modules adapted (LoRA), or of the parameters trained (full); resolved by TypeScript. */
+  targets: string[];
+  lanes: LaneSpec[];
+  /** Go on from these, instead of fresh ones. */
+  from?: LanesHandle | undefined;
+  /** Loss counts token i of `ids` when labels[i] is 1 and it is not first of its sequence. */
+  labels: Uint8Array;
+  /** Sequence numbers, `steps` rows of `batch`; -1 fills a short row. */
+  order: Int32Array;
+  steps: number;
+  batch: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  /** Largest gradient norm of a lane; 0 for no clipping. */
+  clip: number;
+  /** Multiplies each lane's rate, one value a step: the schedule. */
+  schedule: Float64Array;
+}
+
+export interface TuneResult {
+  lanes: LanesHandle;
+  /** [steps, K]; NaN after a lane diverged. */
+  losses: Float64Array;
+  /** First step at which a lane's loss was not finite, else -1. */
+  failedAt: number[];
+}
+
+/** Rows of one outer fold, and of its inner folds (numbers of rows of X). */
+export interface FoldRows {
+  train: Int32Array;
+  test: Int32Array;
+  inner: { train: Int32Array; test: Int32Array }[];
+}
+
+export interface EncodeArgs {
+  /** [L, n, p] float32. */
+  features: TensorHandle;
+  /** [n, t] float32; finite. */
+  responses: TensorHandle;
+  folds: FoldRows[];
+  /** Ascending, positive. */
+  alphas: Float64Array;
+  /** Features: centred, or centred and divided by the standard deviation, of the outer training rows. */
+  standardize: 'center' | 'zscore';
+  /** 'target': each target has its own alpha; 'shared': one for all. */
+  alphaPer: 'target' | 'shared';
+  /** Keep held-out predictions [L, n, t] (NaN where a row is in no test fold). */
+  predictions: boolean;
+}
+
+export interface EncodeResult {
+  /** Each [L, F, t]: held-out Pearson r, R2 and the chosen alpha. NaN for a target that is constant in the test rows. */
+  r: Float64Array;
+  r2: Float64Array;
+  alpha: Float64Array;
+  predictions?: TensorHandle | undefined;
+}
+
+/** Everything `build/Release/cortune.node` exports. */
+export interface Native {
+  info(): NativeInfo;
+  /** Threads of the compute thread's OpenMP team; takes effect at the next task. */
+  setThreads(threads: number): void;
+
+  tensorFrom(data: Float32Array, shape: number[]): TensorHandle;
+  /** A copy of the values. */
+  tensorRead(tensor: TensorHandle): Float32Array;
+
+  inspectFile(args: { path: string }): Job<FileHeader>;
+  readTensors(args: { path: string; names: string[] }): Job<TensorHandle[]>;
+  /** Written beside and renamed. */
+  writeSafetensors(args: {
+    path: string;
+    names: string[];
+    tensors: TensorHandle[];
+    metadata: Record<string, string>;
+  }): Job<void>;
+
+  /** With no files, weights are random as transformers initialises them, from `seed`. */
+  createModel(
+    args: { config: ModelConfig; files: string[]; weights: WeightSource[]; seed: number },
+    onProgress?: OnProgress,
+  ): Job<ModelHandle>;
+  /** Every parameter: name and shape; `linear` marks weights of linear modules a method can attach to. */
+  modelParameters(model: ModelHandle): { name: string; shape: number[]; linear: boolean }[];
+  /** Logits [N, V] and hidden states [layers + 1, N, C] of a few sequences; for tests and small uses. */
+  modelForward(
+    args: Packed & { model: ModelHandle; lanes?: LanesHandle | undefined; lane: number },
+  ): Job<{ logits: TensorHandle; hidden: TensorHandle }>;
+  /** Mean next-token cross-entropy of all sequences; never holds [N, V]. */
+  modelLoss(args: Packed & { model: ModelHandle; lanes?: LanesHandle | undefined }): Job<Float64Array>;
+
+  embed(args: EmbedArgs, onProgress?: OnProgress): Job<TensorHandle>;
+
+  tune(args: TuneArgs, onProgress?: OnProgress): Job<TuneResult>;
+  /** Names and values of a lane's trained tensors, as PEFT (LoRA) or transformers (full) name them. */
+  laneTensors(args: { lanes: LanesHandle; lane: number }): Job<{ names: string[]; tensors: TensorHandle[] }>;
+  lanesFromTensors(args: {
+    model: ModelHandle;
+    method: string;
+    lane: LaneSpec;
+    targets: string[];
+    names: string[];
+    tensors: TensorHandle[];
+  }): Job<LanesHandle>;
+
+  /** Rows mixed by a sparse [m, n] matrix in CSR form, then delayed copies side by side: [.., n, C] -> [.., m, C * delays]. */
+  alignRows(args: {
+    tensor: TensorHandle;
+    rowStarts: Int32Array;
+    columns: Int32Array;
+    weights: Float32Array;
+    delays: Int32Array;
+  }): Job<TensorHandle>;
+  encode(args: EncodeArgs, onProgress?: OnProgress): Job<EncodeResult>;
+}
