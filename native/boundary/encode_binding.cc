@@ -1,0 +1,69 @@
+// Alignment of rows and encoding as jobs.
+#include "../encode/encode.h"
+
+#include "../encode/align.h"
+#include "args.h"
+#include "bindings.h"
+#include "job.h"
+#include "values.h"
+
+namespace cortune {
+namespace {
+
+RowSplit row_split(const Args& args) {
+  const auto train = args.int32s("train"), test = args.int32s("test");
+  return {{train.begin(), train.end()}, {test.begin(), test.end()}};
+}
+
+OuterFold outer_fold(const Args& args) {
+  OuterFold fold{row_split(args), {}};
+  for (const auto& inner : args.objects("inner")) fold.inner.push_back(row_split(inner));
+  return fold;
+}
+
+EncodeSpec encode_spec(const Args& args) {
+  EncodeSpec spec;
+  for (const auto& fold : args.objects("folds")) spec.folds.push_back(outer_fold(fold));
+  spec.alphas = args.doubles("alphas");
+  spec.zscore = args.text("standardize") == "zscore";
+  spec.shared_alpha = args.text("alphaPer") == "shared";
+  spec.predictions = args.flag("predictions");
+  return spec;
+}
+
+Napi::Value to_result(Napi::Env env, EncodeScores scores) {
+  auto object = Napi::Object::New(env);
+  object.Set("r", to_float64(env, scores.r));
+  object.Set("r2", to_float64(env, scores.r2));
+  object.Set("alpha", to_float64(env, scores.alpha));
+  if (scores.predictions.defined()) object.Set("predictions", to_handle(env, scores.predictions));
+  return object;
+}
+
+Napi::Value encode_job(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  return start_job(
+      info.Env(), info[1],
+      [features = args.handle<at::Tensor>("features"), responses = args.handle<at::Tensor>("responses"),
+       spec = encode_spec(args)](const Task& task) { return encode(*features, *responses, spec, task); },
+      to_result);
+}
+
+Napi::Value align_rows_job(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  return start_job(
+      info.Env(), info[1],
+      [tensor = args.handle<at::Tensor>("tensor"),
+       mixing = RowMixing{args.int32s("rowStarts"), args.int32s("columns"), args.floats("weights")},
+       delays = args.int32s("delays")](const Task& task) { return align_rows(*tensor, mixing, delays, task); },
+      to_handle);
+}
+
+}  // namespace
+
+void export_encode(Napi::Env env, Napi::Object exports) {
+  export_function(env, exports, "alignRows", align_rows_job);
+  export_function(env, exports, "encode", encode_job);
+}
+
+}  // namespace cortune

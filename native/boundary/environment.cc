@@ -1,0 +1,56 @@
+// Mailbox and teardown of one environment.
+#include "environment.h"
+
+#include "errors.h"
+
+namespace cortune {
+
+using Letter = std::function<void(Napi::Env)>;
+
+Environment::Environment(Napi::Env env) : env_(env), compute_(std::make_unique<ComputeThread>()) {
+  napi_value name = Napi::String::New(env, "cortune");
+  const auto status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr,
+                                                      &Environment::deliver, &mailbox_);
+  if (status != napi_ok) throw Napi::Error::New(env, "Could not create the mailbox of the compute thread.");
+  napi_unref_threadsafe_function(env, mailbox_);
+  // Hooks run last in, first out: added after the mailbox, ours runs before the mailbox's own, so the compute thread
+  // has ended before anything it may still post to goes away.
+  napi_add_env_cleanup_hook(env, &Environment::tear_down, this);
+}
+
+Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+void Environment::post(Letter letter) {
+  auto* boxed = new Letter(std::move(letter));
+  if (napi_call_threadsafe_function(mailbox_, boxed, napi_tsfn_nonblocking) != napi_ok) delete boxed;
+}
+
+void Environment::deliver(napi_env env, napi_value, void*, void* letter) {
+  std::unique_ptr<Letter> boxed(static_cast<Letter*>(letter));
+  if (env == nullptr) return;  // the environment is going away
+  Napi::HandleScope scope(env);
+  try {
+    (*boxed)(Napi::Env(env));
+  } catch (const Napi::Error& error) {
+    error.ThrowAsJavaScriptException();
+  } catch (...) {
+    // An exception of ours may not cross into Node.
+    to_js(env, describe(std::current_exception())).ThrowAsJavaScriptException();
+  }
+}
+
+void Environment::job_opened() {
+  if (open_jobs_++ == 0) napi_ref_threadsafe_function(env_, mailbox_);
+}
+
+void Environment::job_closed() {
+  if (--open_jobs_ == 0) napi_unref_threadsafe_function(env_, mailbox_);
+}
+
+void Environment::tear_down(void* self) {
+  auto* environment = static_cast<Environment*>(self);
+  environment->compute_.reset();
+  napi_release_threadsafe_function(environment->mailbox_, napi_tsfn_abort);
+}
+
+}  // namespace cortune

@@ -1,0 +1,51 @@
+// BERT (Devlin et al. 2019) and MiniLM: a bidirectional encoder, layer norm after each sublayer. Token types are all 0.
+#include "families.h"
+
+namespace cortune {
+
+std::vector<ParameterSpec> Bert::declare() const {
+  const auto& c = config_;
+  Declare declare;
+  declare.table("embeddings.word_embeddings", c.vocab_size, c.hidden_size);
+  declare.table("embeddings.position_embeddings", c.max_positions, c.hidden_size);
+  declare.table("embeddings.token_type_embeddings", c.type_vocab_size, c.hidden_size);
+  declare.layer_norm("embeddings.LayerNorm", c.hidden_size);
+  for (int64_t i = 0; i < c.layers; ++i) {
+    const auto name = indexed("encoder.layer", i);
+    for (const auto* part : {"query", "key", "value"})
+      declare.linear(name + ".attention.self." + part, c.hidden_size, c.hidden_size, true);
+    declare.linear(name + ".attention.output.dense", c.hidden_size, c.hidden_size, true);
+    declare.layer_norm(name + ".attention.output.LayerNorm", c.hidden_size);
+    declare.linear(name + ".intermediate.dense", c.hidden_size, c.intermediate_size, true);
+    declare.linear(name + ".output.dense", c.intermediate_size, c.hidden_size, true);
+    declare.layer_norm(name + ".output.LayerNorm", c.hidden_size);
+  }
+  return std::move(declare).list();
+}
+
+at::Tensor Bert::embed(const Pass& pass) const {
+  const auto types = at::zeros_like(pass.layout.ids);
+  const auto sum = pass.embedding("embeddings.word_embeddings", pass.layout.ids) +
+                   pass.embedding("embeddings.token_type_embeddings", types) +
+                   pass.embedding("embeddings.position_embeddings", pass.layout.positions);
+  return pass.layer_norm("embeddings.LayerNorm", sum);
+}
+
+at::Tensor Bert::block(const Pass& pass, int64_t layer, const at::Tensor& h) const {
+  const auto name = indexed("encoder.layer", layer), self = name + ".attention.self", output = name + ".attention.output";
+  const auto q = heads_of(pass.linear(self + ".query", h), config_.heads);
+  const auto k = heads_of(pass.linear(self + ".key", h), config_.heads);
+  const auto v = heads_of(pass.linear(self + ".value", h), config_.heads);
+  const auto attended = pass.linear(output + ".dense", pass.attention(q, k, v, false));
+  const auto after = pass.layer_norm(output + ".LayerNorm", h + attended);
+
+  const auto inner = pass.activate(pass.linear(name + ".intermediate.dense", after));
+  return pass.layer_norm(name + ".output.LayerNorm", after + pass.linear(name + ".output.dense", inner));
+}
+
+at::Tensor Bert::finish(const Pass& pass, const at::Tensor& h) const {
+  (void)pass;
+  return h;
+}
+
+}  // namespace cortune

@@ -1,0 +1,96 @@
+// The model families. One class and one file each; module names are transformers'.
+#pragma once
+#include "model.h"
+
+namespace cortune {
+
+// Llama and what is built like it: SmolLM2, TinyLlama, Llama 3, Mistral, Qwen2 (with its q, k, v biases).
+class Llama : public Model {
+ public:
+  using Model::Model;
+  std::vector<ParameterSpec> declare() const override;
+  at::Tensor embed(const Pass& pass) const override;
+  at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const override;
+  at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
+  std::string head_weight() const override;
+};
+
+class Gpt2 : public Model {
+ public:
+  using Model::Model;
+  std::vector<ParameterSpec> declare() const override;
+  at::Tensor embed(const Pass& pass) const override;
+  at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const override;
+  at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
+  std::string head_weight() const override;
+  bool learned_positions() const override { return true; }
+};
+
+// GPT-NeoX and Pythia.
+class Neox : public Model {
+ public:
+  using Model::Model;
+  std::vector<ParameterSpec> declare() const override;
+  at::Tensor embed(const Pass& pass) const override;
+  at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const override;
+  at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
+  std::string head_weight() const override;
+};
+
+// OPT, with layer norms before (most sizes) or after (350M) the sublayers, and its word embedding projected where narrower.
+class Opt : public Model {
+ public:
+  using Model::Model;
+  std::vector<ParameterSpec> declare() const override;
+  at::Tensor embed(const Pass& pass) const override;
+  at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const override;
+  at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
+  at::Tensor head_input(const Pass& pass, const at::Tensor& h) const override;
+  std::string head_weight() const override;
+  bool learned_positions() const override { return true; }
+
+ private:
+  bool projected() const { return config_.embed_size != config_.hidden_size; }
+};
+
+// BERT and MiniLM encoders: every token sees all of its sequence; no vocabulary projection.
+class Bert : public Model {
+ public:
+  using Model::Model;
+  std::vector<ParameterSpec> declare() const override;
+  at::Tensor embed(const Pass& pass) const override;
+  at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const override;
+  at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
+  std::string head_weight() const override { return ""; }
+  bool causal() const override { return false; }
+  bool learned_positions() const override { return true; }
+};
+
+// Declares the parts of a module in a family's list.
+class Declare {
+ public:
+  void linear(const std::string& name, int64_t in, int64_t out, bool bias, double std_factor = 1) {
+    list_.push_back({name + ".weight", {out, in}, Init::kNormal, std_factor, true});
+    if (bias) list_.push_back({name + ".bias", {out}, Init::kZeros, 1, false});
+  }
+  void table(const std::string& name, int64_t rows, int64_t width) {
+    list_.push_back({name + ".weight", {rows, width}, Init::kNormal, 1, false});
+  }
+  void layer_norm(const std::string& name, int64_t width) {
+    rms_norm(name, width);
+    list_.push_back({name + ".bias", {width}, Init::kZeros, 1, false});
+  }
+  void rms_norm(const std::string& name, int64_t width) {
+    list_.push_back({name + ".weight", {width}, Init::kOnes, 1, false});
+  }
+  // The vocabulary projection of a causal model.
+  void head(const std::string& name, int64_t width, int64_t vocabulary) {
+    list_.push_back({name + ".weight", {vocabulary, width}, Init::kNormal, 1, true});
+  }
+  std::vector<ParameterSpec> list() && { return std::move(list_); }
+
+ private:
+  std::vector<ParameterSpec> list_;
+};
+
+}  // namespace cortune

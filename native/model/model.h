@@ -1,0 +1,60 @@
+// A transformer: its config, its weights, and the steps of a forward pass that every family provides.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../pch.h"
+#include "config.h"
+#include "layers.h"
+#include "parameters.h"
+
+namespace cortune {
+
+class Model {
+ public:
+  explicit Model(ModelConfig config) : config_(std::move(config)) {}
+  virtual ~Model() = default;
+
+  const ModelConfig& config() const { return config_; }
+  Parameters& parameters() { return parameters_; }
+  const Parameters& parameters() const { return parameters_; }
+
+  // Checks ids and lengths against the model; throws kArgument or kData with what to do.
+  void check(const Layout& layout) const;
+  Pass pass(const Layout& layout, const Delta* delta) const;
+
+  // Every parameter of the family at this config.
+  virtual std::vector<ParameterSpec> declare() const = 0;
+  // The input of the first block: hidden_states[0] of transformers. [1 or K, N, C]
+  virtual at::Tensor embed(const Pass& pass) const = 0;
+  virtual at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const = 0;
+  // The last entry of transformers' hidden_states from the last block's output.
+  virtual at::Tensor finish(const Pass& pass, const at::Tensor& h) const = 0;
+  // What the vocabulary projection multiplies, from the finished state; the identity for most families.
+  virtual at::Tensor head_input(const Pass& pass, const at::Tensor& h) const {
+    (void)pass;
+    return h;
+  }
+  // Name of the vocabulary projection's weight [V, C]; empty for encoders.
+  virtual std::string head_weight() const = 0;
+  // Does every token see only itself and what is before it?
+  virtual bool causal() const { return true; }
+  // Positions are learned, so there are no more than max_positions.
+  virtual bool learned_positions() const { return false; }
+
+ protected:
+  ModelConfig config_;
+  Parameters parameters_;
+};
+
+// A model of the config's family, without weights yet. Throws kConfig for an unknown family.
+std::unique_ptr<Model> make_model(const ModelConfig& config);
+
+// Fills every parameter as transformers initialises the family, from `seed`.
+void initialise(Model& model, uint64_t seed);
+
+// "model.layers.3" for ("model.layers", 3)
+inline std::string indexed(const std::string& prefix, int64_t index) { return prefix + "." + std::to_string(index); }
+
+}  // namespace cortune
