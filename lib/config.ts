@@ -39,7 +39,7 @@ export function text(what = 'text') {
 
 /** One of a few words. */
 export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
-  return z.enum(words, { error: (issue) => `${list(words)}${nearest(issue.input, words)}` });
+  return z.enum(words, { error: (issue) => `one of ${list(words)}${nearest(issue.input, words)}` });
 }
 
 /** One value or a list of values, read as a list. */
@@ -101,7 +101,9 @@ export function parseDescription<Schema extends z.ZodType>(
   const value = toValue(document.toJS.bind(document), file);
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issues = result.error.issues.map(flatten);
+  // A misspelt key also leaves the right one missing; the slip is the thing to tell.
+  const rank = (issue: Issue) => (issue.code === 'unrecognized_keys' ? 0 : 1);
+  const issues = result.error.issues.map(flatten).sort((a, b) => rank(a) - rank(b));
   const issue = issues[0]!;
   const extra = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0]!] : issue.path;
   return fail(
@@ -149,7 +151,7 @@ function sentence(issue: Issue, root: unknown): string {
   if (issue.code === 'unrecognized_keys') return issue.message;
   if (issue.code === 'custom' && issue.message.startsWith('Expected')) return issue.message;
   const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], root);
-  return `Expected \`${keyName(issue.path)}\` to be ${issue.message}, got ${show(value)}`;
+  return `Expected \`${keyName(issue.path)}\` to be ${issue.message}, got ${value === undefined ? 'nothing' : show(value)}`;
 }
 
 /** `methods[2].rank` */

@@ -1,0 +1,122 @@
+/** What the store keeps of a run and of a study. */
+
+/** Version of everything the store writes; part of each run's id, so a new one computes anew instead of misreading. */
+export const kFormat = 1;
+
+/** What decides a run's result, and nothing else: its SHA-256 is the run's name. */
+export interface RunKey {
+  format: number;
+  /** `untrained`, `untuned`, a tuning method, or a control: `word_rate`. */
+  method: string;
+  /** SHA-256 of weights, configuration and tokenizer; null for controls that need no model. */
+  model: string | null;
+  /** SHA-256 of the data set's description and files. */
+  data: string;
+  /** Options of the method and the tuning, in full; null when nothing is tuned. */
+  tune: Record<string, unknown> | null;
+  embed: Record<string, unknown> | null;
+  align: Record<string, unknown> | null;
+  encode: Record<string, unknown>;
+}
+
+/** Names for people; they do not decide the result. */
+export interface RunLabels {
+  /** The model as the study names it; '' for controls. */
+  model: string;
+  method: string;
+  lr: number | null;
+  rank: number | null;
+  seed: number | null;
+}
+
+export interface DataSummary {
+  name: string;
+  simulated: boolean;
+  citation: string;
+  licence: string;
+  hash: string;
+  rows: number;
+  notes: string[];
+  /** A sentence on what was read, from where. */
+  source: string;
+}
+
+export interface ModelSummary {
+  name: string;
+  source: string;
+  hash: string;
+  family: string;
+  layers: number;
+  hiddenSize: number;
+  parameters: number;
+}
+
+export type Environment = Record<string, string | number | boolean>;
+
+/** run.json */
+export interface RunRecord {
+  format: number;
+  id: string;
+  status: 'done' | 'failed';
+  /** Why it failed. */
+  error?: { code: string; message: string } | undefined;
+  labels: RunLabels;
+  key: RunKey;
+  data: DataSummary;
+  model: ModelSummary | null;
+  /** Trained parameters; 0 when nothing was tuned. */
+  trainable: number;
+  environment: Environment;
+  /** ISO time at which it was complete. */
+  created: string;
+  /** Wall time of each stage, s, for the whole lane batch the run was in. */
+  seconds: Record<string, number>;
+}
+
+/** studies/NAME.json */
+export interface StudyRecord {
+  format: number;
+  name: string;
+  /** Where the study file was, as it was named. */
+  file: string;
+  text: string;
+  runs: string[];
+}
+
+/** scores.json: row-major arrays over layers, folds and targets. */
+export interface Scores {
+  /** Entries of hidden_states that were scored: 0 the embedding output, then each block. Controls have one, 0. */
+  layers: number[];
+  targets: { name: string; subject: string; roi: string }[];
+  folds: { kind: string; count: number; shuffled: boolean };
+  /** [t]: the highest r that can be reached; NaN where it cannot be estimated. */
+  ceilings: number[];
+  ceilingMethod: string;
+  /** [L, t]: mean over folds of r and R2; alpha: their geometric mean. */
+  r: number[];
+  r2: number[];
+  alpha: number[];
+  /** [L, F, t] */
+  foldR: number[];
+  foldR2: number[];
+  foldAlpha: number[];
+}
+
+const kNumbers = ['ceilings', 'r', 'r2', 'alpha', 'foldR', 'foldR2', 'foldAlpha'] as const;
+
+/** NaN is null in JSON; every other number comes back exactly. */
+export function encodeScores(scores: Scores): string {
+  return `${JSON.stringify(scores, (_, value) => (typeof value === 'number' && !Number.isFinite(value) ? null : value))}\n`;
+}
+
+/** Throws when the text is not JSON or the arrays do not fit together. */
+export function decodeScores(text: string): Scores {
+  const scores = JSON.parse(text) as Scores;
+  const [layers, targets, folds] = [scores.layers.length, scores.targets.length, scores.folds.count];
+  for (const name of kNumbers) {
+    scores[name] = scores[name].map((value) => value ?? Number.NaN);
+    const size = name === 'ceilings' ? targets : layers * targets * (name.startsWith('fold') ? folds : 1);
+    if (scores[name].length !== size) throw new RangeError(`${name}: ${scores[name].length} values instead of ${size}`);
+  }
+  return scores;
+}

@@ -1,0 +1,150 @@
+/** The study file: what it may hold, its defaults, and how it is read. */
+import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
+import { integer, listOf, oneOf, parseDescription, readDescription, real, section, text } from '../config.js';
+
+const kMaxRuns = 100_000;
+
+const learningRate = real(0, 10, { above: true });
+const seed = integer(0, 2 ** 31 - 1);
+
+/** Each tuning method's own options; a list is a grid. */
+const methods = {
+  untrained: section('the method `untrained`', { method: z.literal('untrained') }),
+  untuned: section('the method `untuned`', { method: z.literal('untuned') }),
+  lora: section('the method `lora`', {
+    method: z.literal('lora'),
+    lr: listOf(learningRate, 'learning rates').default([1e-4]),
+    rank: listOf(integer(1, 4096), 'ranks').default([8]),
+    alpha: real(0, 1e6, { above: true }).optional(),
+    targets: listOf(text('a module name'), 'module names').default(['q_proj', 'v_proj']),
+  }),
+  full: section('the method `full`', {
+    method: z.literal('full'),
+    lr: listOf(learningRate, 'learning rates').default([1e-5]),
+  }),
+};
+const methodNames = ['untrained', 'untuned', 'lora', 'full'] as const;
+
+/** `untuned` is short for `{method: untuned}`. */
+const method = z.preprocess(
+  (value) => (typeof value === 'string' ? { method: value } : value),
+  section('a method', { method: oneOf(methodNames) })
+    .loose()
+    .pipe(z.discriminatedUnion('method', [methods.untrained, methods.untuned, methods.lora, methods.full])),
+);
+
+/** `simulated` or a path is short for `{dataset: ...}`. */
+const data = z.preprocess(
+  (value) => (typeof value === 'string' ? { dataset: value } : value),
+  section('`data`', {
+    dataset: text('the path of a dataset.yaml, or `simulated`'),
+    root: text('a folder').optional(),
+    variant: text('the name of a variant').optional(),
+    subjects: listOf(text('a subject'), 'subjects').optional(),
+  }),
+);
+
+const tune = section('`tune`', {
+  steps: integer(1, 1_000_000).default(50),
+  batch: integer(1, 4096).default(8),
+  block: integer(8, 8192).default(128),
+  schedule: oneOf(['constant', 'linear', 'cosine']).default('cosine'),
+  warmup: integer(0, 1_000_000).default(5),
+  clip: real(0, 1e6).default(1),
+  weight_decay: real(0, 1).default(0),
+});
+
+const embed = section('`embed`', {
+  pool: oneOf(['last', 'mean', 'first']).default('last'),
+  context: oneOf(['none', 'cumulative']).default('cumulative'),
+  layers: z
+    .union([z.literal('all'), z.array(integer(0, 1000)).min(1)], { error: '`all` or a list of layer numbers' })
+    .default('all'),
+});
+
+const align = section('`align`', {
+  method: oneOf(['mean', 'sum', 'lanczos']).default('mean'),
+  delays: z.array(integer(0, 50), { error: 'a list of delays in volumes' }).min(1).max(50).default([1, 2, 3, 4]),
+});
+
+const encode = section('`encode`', {
+  folds: text('folds such as `contiguous:5`').default('contiguous:5'),
+  inner_folds: integer(2, 50).default(5),
+  trim: integer(0, 1000).default(0),
+  alphas: z
+    .union(
+      [
+        text(),
+        z
+          .array(real(0, 1e300, { above: true }))
+          .min(1)
+          .max(1000),
+      ],
+      {
+        error: 'positive numbers, or `logspace:FROM:TO:COUNT` in powers of ten',
+      },
+    )
+    .default('logspace:-1:8:10'),
+  standardize: oneOf(['center', 'zscore']).default('zscore'),
+  alpha_per: oneOf(['target', 'shared']).default('target'),
+});
+
+export const studySchema = section('the study', {
+  name: text('a name').max(80, { error: 'a name of at most 80 characters' }).optional(),
+  description: text().optional(),
+  data,
+  models: listOf(text('the name of a model'), 'names of models'),
+  methods: listOf(method, 'methods'),
+  seeds: listOf(seed, 'seeds').default([0]),
+  tune: tune.prefault({}),
+  embed: embed.prefault({}),
+  align: align.prefault({}),
+  encode: encode.prefault({}),
+  controls: z.array(oneOf(['word_rate']), { error: 'a list of controls' }).default([]),
+}).superRefine((study, context) => {
+  const runs = study.models.length * study.seeds.length * study.methods.reduce((sum, each) => sum + grid(each), 0);
+  if (runs > kMaxRuns)
+    context.addIssue({
+      code: 'custom',
+      path: ['methods'],
+      message: `Expected a study of at most ${kMaxRuns} runs, got ${runs}: the lists multiply`,
+    });
+});
+
+export type StudyFile = z.output<typeof studySchema>;
+export type MethodEntry = StudyFile['methods'][number];
+
+/** Runs that one entry of `methods` stands for, per model and seed. */
+function grid(entry: MethodEntry): number {
+  return ('lr' in entry ? entry.lr.length : 1) * ('rank' in entry ? entry.rank.length : 1);
+}
+
+/** A study with everything filled in, and where it came from. */
+export interface Study extends StudyFile {
+  name: string;
+  /** The file's path as given; '' for an object. */
+  file: string;
+  /** The exact text; JSON for an object. */
+  text: string;
+  /** Folder against which its paths are resolved. */
+  folder: string;
+}
+
+/** Reads a study from a file, or checks an object of the same form. Throws ERR_CONFIG, ERR_NOT_FOUND, ERR_IO. */
+export async function readStudy(source: string | Record<string, unknown>): Promise<Study> {
+  if (typeof source !== 'string') {
+    const content = JSON.stringify(source, null, 2);
+    const value = parseDescription(content, studySchema, 'the study');
+    return { ...value, name: value.name ?? 'study', file: '', text: content, folder: process.cwd() };
+  }
+  const { value, text: content } = await readDescription(source, studySchema);
+  const name = value.name ?? basename(source, extname(source));
+  return { ...value, name, file: source, text: content, folder: dirname(resolve(source)) };
+}
+
+/** A model's name as it is: paths in a study are relative to its file. */
+export function modelName(study: Study, name: string): string {
+  const [, prefix, path] = /^(untrained:)?(\.{1,2}\/.*)$/.exec(name) ?? [];
+  return path && !isAbsolute(path) ? `${prefix ?? ''}${resolve(study.folder, path)}` : name;
+}
