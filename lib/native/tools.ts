@@ -1,0 +1,86 @@
+/** The programs that set-up needs: which are there, in which version, and what installs those that are not. */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { CortuneError } from '../errors.js';
+import { pythons } from './libtorch.js';
+
+export interface Tool {
+  name: string;
+  /** Absolute path, when found. */
+  path?: string | undefined;
+  /** The first line of what it says of its version. */
+  version?: string | undefined;
+  /** What installs it. */
+  mend: string;
+}
+
+export function onPath(name: string): string | undefined {
+  const dirs = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
+  return dirs.map((dir) => join(dir, name)).find(existsSync);
+}
+
+function firstLine(path: string, args: string[]): string | undefined {
+  try {
+    const said = execFileSync(path, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: 20_000 }).toString();
+    return said
+      .split('\n')
+      .find((line) => line.trim())
+      ?.trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function tool(name: string, candidates: (string | undefined)[], mend: string, args = ['--version']): Tool {
+  for (const path of candidates) {
+    const version = path && firstLine(path, args);
+    if (version) return { name, path, version, mend };
+  }
+  return { name, mend };
+}
+
+export function python(): Tool {
+  return tool('Python 3', pythons(), 'apt-get install python3 python3-pip');
+}
+
+export function pip(): Tool {
+  return tool('pip', pythons(), 'apt-get install python3-pip', ['-m', 'pip', '--version']);
+}
+
+export function cmake(): Tool {
+  return tool('CMake', [onPath('cmake')], 'apt-get install cmake');
+}
+
+/** `CXX`, else the usual names, as CMake looks for it. */
+export function compiler(): Tool {
+  const named = process.env.CXX;
+  const names = named ? [named] : ['c++', 'g++', 'clang++'];
+  return tool(
+    'C++ compiler',
+    names.map((name) => (name.includes('/') ? name : onPath(name))),
+    'apt-get install g++',
+  );
+}
+
+/** Ninja, else make: what CMake drives. */
+export function make(): Tool {
+  return tool('Ninja or make', [onPath('ninja'), onPath('make')], 'apt-get install ninja-build');
+}
+
+/** Only for compiling CUDA kernels; never needed. */
+export function nvcc(): Tool {
+  return tool('nvcc', [onPath('nvcc'), '/usr/local/cuda/bin/nvcc'].filter(isThere), 'install the CUDA toolkit');
+}
+
+function isThere(path: string | undefined): path is string {
+  return path !== undefined && existsSync(path);
+}
+
+/** Throws one ERR_SETUP naming everything that is missing of `needed`, and what installs it. */
+export function requireTools(needed: Tool[]): void {
+  const missing = needed.filter((one) => one.path === undefined);
+  if (missing.length === 0) return;
+  const sentences = missing.map((one) => `${one.name} was not found; install it (Debian: ${one.mend}).`);
+  throw new CortuneError('ERR_SETUP', sentences.join(' '));
+}
