@@ -1,0 +1,99 @@
+/** The command line: picks the command, loads its module alone, and turns what happens into an exit code. */
+import { closest } from 'fastest-levenshtein';
+import yargs, { type Argv, type CommandModule } from 'yargs';
+import { printError } from './output.js';
+
+/** A command's options are its own; main.ts only passes them through. */
+// biome-ignore lint/suspicious/noExplicitAny: yargs' own type of a command whose options are not known here
+type AnyCommand = CommandModule<any, any>;
+
+interface Entry {
+  name: string;
+  describe: string;
+}
+
+/** Every command, in the order of use. Modules are loaded when asked for: `cortune --help` stays quick. */
+export const kCommands: Entry[] = [
+  { name: 'setup', describe: 'Install libtorch and compile the addon; safe to repeat' },
+  { name: 'doctor', describe: 'Show what is set up, and how to mend what is not' },
+  { name: 'models', describe: 'List known models, show one, or fetch it' },
+  { name: 'embed', describe: 'Hidden states of every layer for a list of stimuli' },
+  { name: 'tune', describe: 'Tune a model on a text, several learning rates at once' },
+  { name: 'encode', describe: 'Predict brain responses from features, cross-validated' },
+  { name: 'run', describe: 'Run a whole study: tune, embed, score, report' },
+  { name: 'report', describe: 'Write report.html for the results of a study' },
+  { name: 'export', describe: 'Print every score of a study as a table' },
+];
+
+/** A wrong use of the command line: exit code 2. */
+class UsageError extends Error {
+  readonly code = 'ERR_ARGUMENT';
+}
+
+/** Runs the command line `args` (without node and script) and returns the exit code. */
+export async function runCli(args: string[]): Promise<number> {
+  try {
+    const asked = args.find((arg) => !arg.startsWith('-'));
+    const entry = kCommands.find(({ name }) => name === asked);
+    if (asked !== undefined && entry === undefined) throw new UsageError(unknownCommand(asked));
+    process.exitCode = undefined;
+    const parser = await build(args, entry);
+    if (entry === undefined && !args.some((arg) => /^(--help|-h|--version)$/.test(arg))) {
+      if (args.length > 0) throw new UsageError(`Expected a command, got \`${args.join(' ')}\`. See: cortune --help`);
+      parser.showHelp('log');
+      return 0;
+    }
+    await parser.parseAsync();
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    return printError(error, { json: args.includes('--json') });
+  }
+}
+
+function unknownCommand(asked: string): string {
+  const names = kCommands.map(({ name }) => name);
+  return `There is no command \`${asked}\`. Did you mean \`${closest(asked, names)}\`? See: cortune --help`;
+}
+
+async function build(args: string[], entry: Entry | undefined): Promise<Argv> {
+  const parser = yargs(args)
+    .scriptName('cortune')
+    .usage('$0 <command> [options]\n\nHow does the way a model is tuned change how well it predicts the brain?')
+    .option('json', { type: 'boolean', default: false, describe: 'Print the result as one JSON document' })
+    .option('quiet', { type: 'boolean', default: false, describe: 'No progress and no notes on stderr' })
+    .parserConfiguration({ 'strip-dashed': true, 'strip-aliased': true })
+    .strict()
+    .recommendCommands()
+    .help()
+    .alias('help', 'h')
+    .version()
+    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message, error, at) => fail(message, error, at as unknown as OptionsOf, entry));
+  if (entry) {
+    const { command } = (await import(`./${entry.name}.js`)) as { command: AnyCommand };
+    return parser.command({ ...command, describe: command.describe ?? entry.describe });
+  }
+  for (const { name, describe } of kCommands) parser.command(name, describe);
+  return parser.epilogue(
+    'Start with: cortune doctor, then cortune run examples/quick.yaml\n`cortune <command> --help` shows the options of one command, with examples.',
+  );
+}
+
+/** What yargs knows of the options it was given; absent from its published types. */
+interface OptionsOf {
+  getOptions(): { key: Record<string, unknown> };
+}
+
+/** yargs reports a wrong use as a message, and what a handler throws as an error. */
+function fail(message: string | null, error: Error | undefined, at: OptionsOf, entry: Entry | undefined): never {
+  if (error && error.name !== 'YError') throw error;
+  const said = (message ?? error?.message ?? 'Wrong usage').split('\n').filter(Boolean).join(' ');
+  const unknown = /^Unknown arguments?: ([^,\s]+)/.exec(said)?.[1];
+  const options = Object.keys(at.getOptions().key).filter((name) => name.length > 1);
+  if (unknown && options.length > 0)
+    throw new UsageError(
+      `There is no option \`--${unknown}\`. Did you mean \`--${closest(unknown, options)}\`? See: cortune ${entry?.name ?? ''} --help`,
+    );
+  throw new UsageError(`${said.replace(/\.$/, '')}. See: cortune ${entry ? `${entry.name} ` : ''}--help`);
+}
