@@ -99,7 +99,8 @@ async function main() {
   await exclusively(() => {
     if (!packagesAreThere()) {
       console.error('npm packages: installing');
-      run('npm', 'npm', ['ci', '--no-audit', '--no-fund']);
+      // Not `npm ci`: it refuses a lock file made where the registry shows only this platform's optional packages.
+      run('npm', 'npm', ['install', '--no-save', '--no-audit', '--no-fund']);
     }
     compileTypeScript();
   });
