@@ -1,0 +1,61 @@
+/** Every score as text that `cmp` can compare: fixed order, fixed number formats, no times. */
+import type { Results, ScoreRow } from './results.js';
+import { scoreRows } from './results.js';
+
+const kColumns: [string, (row: ScoreRow) => string][] = [
+  ['run', (row) => row.run],
+  ['model', (row) => row.model],
+  ['method', (row) => row.method],
+  ['lr', (row) => plain(row.lr)],
+  ['rank', (row) => plain(row.rank)],
+  ['seed', (row) => plain(row.seed)],
+  ['layer', (row) => plain(row.layer)],
+  ['target', (row) => row.target],
+  ['subject', (row) => row.subject],
+  ['roi', (row) => row.roi],
+  ['r', (row) => fixed(row.r)],
+  ['r2', (row) => fixed(row.r2)],
+  ['alpha', (row) => (Number.isFinite(row.alpha) ? row.alpha.toExponential(5) : '')],
+  ['ceiling', (row) => fixed(row.ceiling)],
+  ['r_over_ceiling', (row) => fixed(row.normalized)],
+];
+
+/** A header and one row a run x layer x target; `r_fold_1`... hold each outer fold's r. Empty where there is no number. */
+export function toCsv(results: Results): string {
+  const folds = Math.max(0, ...results.runs.map((run) => run.scores?.folds.count ?? 0));
+  const names = [...kColumns.map(([name]) => name), ...Array.from({ length: folds }, (_, f) => `r_fold_${f + 1}`)];
+  const lines = [names.join(',')];
+  for (const row of scoreRows(results)) {
+    const cells = kColumns.map(([, cell]) => quoted(cell(row)));
+    for (let f = 0; f < folds; f++) cells.push(fixed(row.folds[f] ?? Number.NaN));
+    lines.push(cells.join(','));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The same rows as JSON, one a line inside an array; null where there is no number. */
+export function toJson(results: Results): string {
+  const round = (_: string, value: unknown) =>
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(8)) : value;
+  const lines = [...scoreRows(results)].map(({ normalized, folds, ...row }) =>
+    JSON.stringify({ ...row, r_over_ceiling: normalized, r_folds: folds }, round),
+  );
+  return `[\n${lines.join(',\n')}\n]\n`;
+}
+
+/** Six decimals; rounding a tiny negative number leaves no sign. */
+function fixed(value: number): string {
+  if (!Number.isFinite(value)) return '';
+  const text = value.toFixed(6);
+  return text === '-0.000000' ? '0.000000' : text;
+}
+
+function plain(value: number | null): string {
+  return value === null ? '' : String(value);
+}
+
+/** RFC 4180; a leading `=` or `@` is kept from becoming a formula in a spreadsheet. */
+function quoted(text: string): string {
+  const safe = /^[=@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

@@ -1,0 +1,95 @@
+/** Works through a plan's lane batches: what is done is skipped, what another process holds is left to it, failures are recorded. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CortuneError, codeOf, type ErrorCode } from '../errors.js';
+import { Claims } from './claims.js';
+import type { Batch, Plan, Run } from './plan.js';
+import type { NewRun, Store } from './store.js';
+
+const kPoll = 500; // ms between looks at what other processes are doing
+
+/** Not a property of the run: the same run may succeed elsewhere, or later. Such an error ends the study and records nothing. */
+const kOurs: ReadonlySet<ErrorCode> = new Set(['ERR_CANCELLED', 'ERR_IO', 'ERR_SETUP', 'ERR_NETWORK', 'ERR_NOT_FOUND']);
+
+export interface LoopOptions {
+  /** Compute everything again and replace it. */
+  force?: boolean | undefined;
+  /** Compute failed runs again. */
+  retryFailed?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  /** Computes the runs of a batch: one result for each, in order. */
+  compute(batch: Batch): Promise<NewRun[]>;
+  /** Makes the record of a run that failed. */
+  failed(run: Run, batch: Batch, error: { code: string; message: string }): NewRun;
+  /** After each batch. */
+  onBatch?: ((batch: Batch, outcome: 'done' | 'failed' | 'elsewhere') => void) | undefined;
+}
+
+/** Which runs of a plan still have to be computed. */
+export async function pendingRuns(store: Store, plan: Plan, options: { force?: boolean; retryFailed?: boolean } = {}) {
+  const pending = new Set<string>();
+  for (const run of plan.runs) {
+    const status = options.force ? undefined : (await store.run(run.id))?.status;
+    if (status === undefined || (status === 'failed' && options.retryFailed)) pending.add(run.id);
+  }
+  return pending;
+}
+
+/** Runs every pending batch. Resolves when all runs of the plan are in the store, whoever computed them. */
+export async function runBatches(store: Store, plan: Plan, options: LoopOptions): Promise<void> {
+  const claims = await Claims.open(store.folder);
+  const pending = await pendingRuns(store, plan, {
+    ...options,
+    force: options.force ?? false,
+    retryFailed: options.retryFailed ?? false,
+  });
+  let left = plan.batches.map((batch) => ({ batch, ids: idsOf(batch, pending) })).filter(({ ids }) => ids.length > 0);
+  while (left.length > 0) {
+    const waiting: typeof left = [];
+    for (const { batch, ids } of left) {
+      if (options.signal?.aborted) throw new CortuneError('ERR_CANCELLED', 'Interrupted.');
+      if (!(await claims.takeAll(ids))) {
+        waiting.push({ batch, ids });
+        continue;
+      }
+      try {
+        const todo = await stillPending(store, ids, options);
+        if (todo.length > 0)
+          await runBatch(store, { ...batch, runs: batch.runs.filter((run) => todo.includes(run.id)) }, options);
+        else options.onBatch?.(batch, 'elsewhere');
+      } finally {
+        await claims.release(ids);
+      }
+    }
+    left = waiting;
+    if (left.length > 0) await sleep(kPoll, undefined, { signal: options.signal }).catch(() => {});
+  }
+}
+
+function idsOf(batch: Batch, pending: ReadonlySet<string>): string[] {
+  return batch.runs.map((run) => run.id).filter((id) => pending.has(id));
+}
+
+/** Another process may have finished runs between the plan and the claim. With `force`, each process computes them anyway. */
+async function stillPending(store: Store, ids: string[], options: LoopOptions): Promise<string[]> {
+  if (options.force) return ids;
+  const records = await Promise.all(ids.map((id) => store.run(id)));
+  return ids.filter((_, i) => records[i] === undefined || (records[i]?.status === 'failed' && options.retryFailed));
+}
+
+async function runBatch(store: Store, batch: Batch, options: LoopOptions): Promise<void> {
+  let runs: NewRun[];
+  let failed = false;
+  try {
+    runs = await options.compute(batch);
+    failed = runs.some((run) => run.record.status === 'failed');
+  } catch (error) {
+    const code = codeOf(error);
+    if (options.signal?.aborted) throw new CortuneError('ERR_CANCELLED', 'Interrupted.', { cause: error });
+    if (kOurs.has(code)) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    runs = batch.runs.map((run) => options.failed(run, batch, { code, message }));
+    failed = true;
+  }
+  await store.commit(runs, { replace: options.force ?? false });
+  options.onBatch?.(batch, failed ? 'failed' : 'done');
+}

@@ -1,0 +1,138 @@
+/** The plan of a study: its runs, named by the hash of all that decides their results, and grouped into lane batches. */
+import { contentId } from './hash.js';
+import { kFormat, type RunKey, type RunLabels } from './records.js';
+import type { MethodEntry, Study } from './schema.js';
+
+/** Lanes that are tuned together at most; memory may allow fewer (see cost.ts). */
+const kMaxLanes = 8;
+
+export interface Run {
+  id: string;
+  labels: RunLabels;
+  key: RunKey;
+}
+
+/** Runs that are computed together: lanes on one base model, or a single run. */
+export interface Batch {
+  /** As `loadModel` takes it; null for controls. */
+  model: string | null;
+  method: string;
+  /** LoRA: names of the modules adapted; the same for all lanes. */
+  targets: string[];
+  runs: Run[];
+}
+
+export interface Plan {
+  study: Study;
+  batches: Batch[];
+  /** All runs, in the order of the batches. */
+  runs: Run[];
+}
+
+/** What the plan must know of the world: content hashes. */
+export interface Known {
+  data: { hash: string; kind: 'trials' | 'words' };
+  /** Of each name that `modelsOf` gives. */
+  models: ReadonlyMap<string, string>;
+}
+
+/** The models a study needs, as `loadModel` takes them: each model, and its untrained twin where a run asks for one. */
+export function modelsOf(study: Study): string[] {
+  const untrained = study.methods.some((entry) => entry.method === 'untrained');
+  const trained = study.methods.some((entry) => entry.method !== 'untrained');
+  return study.models.flatMap((name) => [...(trained ? [name] : []), ...(untrained ? [untrainedOf(name)] : [])]);
+}
+
+/** `untrained:NAME`, once. */
+export function untrainedOf(name: string): string {
+  return name.startsWith('untrained:') ? name : `untrained:${name}`;
+}
+
+/** Expands a study. Pure: the same study, data and models give the same ids on every machine. */
+export function makePlan(study: Study, known: Known): Plan {
+  const batches: Batch[] = [];
+  const seen = new Set<string>();
+  const add = (model: string | null, method: string, targets: string[], runs: Run[]) => {
+    const fresh = runs.filter((run) => !seen.has(run.id) && seen.add(run.id));
+    if (fresh.length > 0) batches.push({ model, method, targets, runs: fresh });
+  };
+  for (const control of study.controls) add(null, control, [], [controlRun(study, known, control)]);
+  for (const model of study.models)
+    for (const entry of study.methods)
+      for (const seeds of entry.method === 'untuned' ? [study.seeds.slice(0, 1)] : study.seeds.map((seed) => [seed]))
+        for (const runs of chunks(runsOf(study, known, model, entry, seeds[0]!), lanesOf(entry)))
+          add(entry.method === 'untrained' ? untrainedOf(model) : model, entry.method, targetsOf(entry), runs);
+  return { study, batches, runs: batches.flatMap((batch) => batch.runs) };
+}
+
+/** Full fine-tuning changes the base itself and runs alone; adapters share it. */
+function lanesOf(entry: MethodEntry): number {
+  return entry.method === 'full' ? 1 : kMaxLanes;
+}
+
+function targetsOf(entry: MethodEntry): string[] {
+  return entry.method === 'lora' ? entry.targets : [];
+}
+
+function runsOf(study: Study, known: Known, model: string, entry: MethodEntry, seed: number): Run[] {
+  const name = entry.method === 'untrained' ? untrainedOf(model) : model;
+  const hash = known.models.get(name);
+  if (hash === undefined) throw new RangeError(`Expected the hash of ${name} among the known models`);
+  const common = { ...sharedKey(study, known), model: hash, embed: { ...study.embed } };
+  const run = (labels: Partial<RunLabels>, tune: RunKey['tune']) =>
+    named(
+      { model, method: entry.method, lr: null, rank: null, seed: null, ...labels },
+      { ...common, method: entry.method, tune },
+    );
+  switch (entry.method) {
+    case 'untuned':
+      return [run({}, null)];
+    case 'untrained':
+      return [run({ seed }, { seed })];
+    case 'full':
+      return entry.lr.map((lr) => run({ lr, seed }, { ...study.tune, lr, seed }));
+    case 'lora':
+      return entry.rank.flatMap((rank) =>
+        entry.lr.map((lr) => {
+          const { alpha = 2 * rank, targets } = entry;
+          return run({ lr, rank, seed }, { ...study.tune, lr, seed, rank, alpha, targets: [...targets].sort() });
+        }),
+      );
+  }
+}
+
+function controlRun(study: Study, known: Known, control: string): Run {
+  const labels = { model: '', method: control, lr: null, rank: null, seed: null };
+  return named(labels, { ...sharedKey(study, known), method: control, model: null, tune: null, embed: null });
+}
+
+function sharedKey(study: Study, known: Known) {
+  return {
+    format: kFormat,
+    data: known.data.hash,
+    align: known.data.kind === 'words' ? { ...study.align } : null,
+    encode: { ...study.encode },
+  };
+}
+
+function named(labels: RunLabels, key: RunKey): Run {
+  return { id: contentId(key), labels, key };
+}
+
+function chunks<T>(items: T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+/** `SmolLM2-135M lora lr 0.001 rank 8 seed 0`: a run in words. */
+export function runTitle(labels: RunLabels): string {
+  const model = labels.model.split('/').at(-1) ?? '';
+  return [model, methodTitle(labels), labels.seed === null ? '' : `seed ${labels.seed}`].filter(Boolean).join(' ');
+}
+
+/** `lora lr 0.001 rank 8` */
+export function methodTitle(labels: RunLabels): string {
+  const { method, lr, rank } = labels;
+  return [method.replace('_', ' '), lr === null ? '' : `lr ${lr}`, rank === null ? '' : `rank ${rank}`]
+    .filter(Boolean)
+    .join(' ');
+}

@@ -1,0 +1,162 @@
+/** Results as tables: every score as a row, and the methods x layers summary. */
+import { methodTitle, runTitle } from './plan.js';
+import type { RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
+import { Store } from './store.js';
+
+/** A run with all that was measured. `scores` is there when it is done. */
+export interface ResultRun {
+  record: RunRecord;
+  title: string;
+  scores?: Scores | undefined;
+  losses: number[];
+}
+
+export interface Results {
+  folder: string;
+  studies: StudyRecord[];
+  /** Sorted by model, method, learning rate, rank, seed. */
+  runs: ResultRun[];
+}
+
+/** Reads a store. `study` keeps only the runs of the study of that name. Throws ERR_NOT_FOUND, ERR_FORMAT, ERR_IO. */
+export async function readResults(folder: string, options: { study?: string | undefined } = {}): Promise<Results> {
+  const store = await Store.open(folder);
+  const studies = (await store.studies()).filter((study) => !options.study || study.name === options.study);
+  const wanted = options.study ? new Set(studies.flatMap((study) => study.runs)) : undefined;
+  const records = (await store.runs()).filter((record) => !wanted || wanted.has(record.id));
+  const runs: ResultRun[] = [];
+  for (const record of records.sort(inOrder)) {
+    const scores = record.status === 'done' ? await store.scores(record.id) : undefined;
+    runs.push({ record, title: runTitle(record.labels), scores, losses: await store.losses(record.id) });
+  }
+  return { folder, studies, runs };
+}
+
+const kOrder = ['word_rate', 'untrained', 'untuned'];
+
+/** Controls, then untrained, untuned, then methods by name. */
+function inOrder(a: RunRecord, b: RunRecord): number {
+  const place = (labels: RunLabels) => (kOrder.includes(labels.method) ? kOrder.indexOf(labels.method) : kOrder.length);
+  const [p, q] = [a.labels, b.labels];
+  return (
+    compare(p.model, q.model) ||
+    place(p) - place(q) ||
+    compare(p.method, q.method) ||
+    (p.rank ?? 0) - (q.rank ?? 0) ||
+    (p.lr ?? 0) - (q.lr ?? 0) ||
+    (p.seed ?? 0) - (q.seed ?? 0) ||
+    compare(a.id, b.id)
+  );
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** One score: a run, a layer, a target. */
+export interface ScoreRow {
+  run: string;
+  model: string;
+  method: string;
+  lr: number | null;
+  rank: number | null;
+  seed: number | null;
+  layer: number;
+  target: string;
+  subject: string;
+  roi: string;
+  r: number;
+  r2: number;
+  alpha: number;
+  ceiling: number;
+  /** r / ceiling */
+  normalized: number;
+  /** r of each outer fold. */
+  folds: number[];
+}
+
+/** Every score of every run that is done, in the order of the runs, layers and targets. */
+export function* scoreRows(results: Results): Generator<ScoreRow> {
+  for (const { record, scores } of results.runs) {
+    if (!scores) continue;
+    const { layers, targets, folds } = scores;
+    for (const [l, layer] of layers.entries())
+      for (const [t, target] of targets.entries()) {
+        const at = l * targets.length + t;
+        const fold = (f: number) => scores.foldR[(l * folds.count + f) * targets.length + t]!;
+        yield {
+          run: record.id,
+          ...record.labels,
+          layer,
+          target: target.name,
+          subject: target.subject,
+          roi: target.roi,
+          r: scores.r[at]!,
+          r2: scores.r2[at]!,
+          alpha: scores.alpha[at]!,
+          ceiling: scores.ceilings[t]!,
+          normalized: scores.r[at]! / scores.ceilings[t]!,
+          folds: Array.from({ length: folds.count }, (_, f) => fold(f)),
+        };
+      }
+  }
+}
+
+/** A run in one line: its mean over targets, layer by layer. */
+export interface SummaryRow {
+  run: string;
+  title: string;
+  method: string;
+  status: 'done' | 'failed';
+  error?: string | undefined;
+  layers: number[];
+  /** Mean over targets of r, one a layer. */
+  r: number[];
+  /** Layer with the largest mean r, its mean r, and that divided by the mean ceiling. */
+  bestLayer: number;
+  bestR: number;
+  bestNormalized: number;
+}
+
+export interface Summary {
+  rows: SummaryRow[];
+  /** Mean over targets of the ceiling; NaN where there is none. */
+  ceiling: number;
+  /** Which targets were averaged, in words. */
+  over: string;
+}
+
+/** Targets that summaries average: those of the mean subject where there are any, else all. */
+export function summaryTargets(scores: Scores): number[] {
+  const all = scores.targets.map((_, t) => t);
+  const group = all.filter((t) => scores.targets[t]!.subject === 'mean');
+  return group.length > 0 ? group : all;
+}
+
+/** Mean over targets per layer, best layers, ceiling. */
+export function summarize(results: Results): Summary {
+  const rows = results.runs.map(({ record, title, scores }): SummaryRow => {
+    const head = { run: record.id, title, method: methodTitle(record.labels), status: record.status };
+    if (!scores) {
+      const none = { layers: [], r: [], bestLayer: Number.NaN, bestR: Number.NaN, bestNormalized: Number.NaN };
+      return { ...head, ...none, error: record.error?.message };
+    }
+    const targets = summaryTargets(scores);
+    const r = scores.layers.map((_, l) => mean(targets.map((t) => scores.r[l * scores.targets.length + t]!)));
+    const best = r.reduce((at, value, l) => (value > r[at]! || Number.isNaN(r[at]!) ? l : at), 0);
+    const bestNormalized = r[best]! / mean(targets.map((t) => scores.ceilings[t]!));
+    return { ...head, layers: scores.layers, r, bestLayer: scores.layers[best]!, bestR: r[best]!, bestNormalized };
+  });
+  const first = results.runs.find((run) => run.scores)?.scores;
+  if (!first) return { rows, ceiling: Number.NaN, over: 'no targets' };
+  const targets = summaryTargets(first);
+  const group = targets.every((t) => first.targets[t]!.subject === 'mean');
+  const over = `${targets.length} ${group ? 'regions of the mean over subjects' : 'targets'}`;
+  return { rows, ceiling: mean(targets.map((t) => first.ceilings[t]!)), over };
+}
+
+/** Mean of the finite values; NaN when there are none. */
+export function mean(values: readonly number[]): number {
+  const finite = values.filter(Number.isFinite);
+  return finite.length === 0 ? Number.NaN : finite.reduce((sum, value) => sum + value, 0) / finite.length;
+}
