@@ -6,11 +6,11 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new cortune::Environment(env));
   cortune::export_info(env, exports);
   cortune::export_tensor(env, exports);
-  // cortune::export_io(env, exports);
-  // cortune::export_model(env, exports);
-  // cortune::export_embed(env, exports);
-  // cortune::export_tune(env, exports);
-  // cortune::export_encode(env, exports);
+  cortune::export_io(env, exports);
+  cortune::export_model(env, exports);
+  cortune::export_embed(env, exports);
+  cortune::export_tune(env, exports);
+  cortune::export_encode(env, exports);
   return exports;
 }
 

@@ -55,7 +55,9 @@ Napi::Value align_rows_job(const Napi::CallbackInfo& info) {
       info.Env(), info[1],
       [tensor = args.handle<at::Tensor>("tensor"),
        mixing = RowMixing{args.int32s("rowStarts"), args.int32s("columns"), args.floats("weights")},
-       delays = args.int32s("delays")](const Task& task) { return align_rows(*tensor, mixing, delays, task); },
+       delays = args.int32s("delays")](const Task& task) {
+        return align_rows(*tensor, mixing, delays, task);
+      },
       to_handle);
 }
 

@@ -1,0 +1,91 @@
+// Checks of encoding's arguments; meaning was checked in TypeScript, this keeps native code safe from any
+// caller.
+#include "check.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace cortune {
+namespace {
+
+void check_rows(const RowSplit& split, const std::vector<uint8_t>& allowed, const std::string& name) {
+  if (split.train.size() < 2)
+    fail(Code::kArgument,
+         "Expected " + name + " to have at least 2 training rows, got " + std::to_string(split.train.size()));
+  if (split.test.empty()) fail(Code::kArgument, "Expected " + name + " to have test rows, got none");
+  auto left = allowed;
+  for (const auto* rows : {&split.train, &split.test})
+    for (const int64_t row : *rows) {
+      if (row < 0 || row >= static_cast<int64_t>(left.size()) || !left[row])
+        fail(Code::kArgument, "Expected " + name +
+                                  " to use each row of its training data once, in training or in test; row " +
+                                  std::to_string(row) + " is used twice or is not one of them");
+      left[row] = 0;
+    }
+}
+
+void check_folds(const EncodeSpec& spec, int64_t rows) {
+  if (spec.folds.empty()) fail(Code::kArgument, "Expected at least one fold, got none");
+  std::vector<uint8_t> tested(rows, 0);
+  for (size_t f = 0; f < spec.folds.size(); ++f) {
+    const auto& fold = spec.folds[f];
+    const auto name = "fold " + std::to_string(f);
+    check_rows(fold.rows, std::vector<uint8_t>(rows, 1), name);
+    std::vector<uint8_t> training(rows, 0);
+    for (const int64_t row : fold.rows.train) training[row] = 1;
+    for (size_t i = 0; i < fold.inner.size(); ++i)
+      check_rows(fold.inner[i], training, name + ", inner fold " + std::to_string(i));
+    if (fold.inner.empty() && spec.alphas.size() > 1)
+      fail(Code::kArgument, "Expected " + name + " to have inner folds to choose among " +
+                                std::to_string(spec.alphas.size()) + " alphas with, got none");
+    if (!spec.predictions) continue;
+    for (const int64_t row : fold.rows.test)
+      if (tested[row]++)
+        fail(Code::kArgument, "Expected each row in one test fold when predictions are kept; row " +
+                                  std::to_string(row) + " is in two");
+  }
+}
+
+void check_alphas(const std::vector<double>& alphas) {
+  if (alphas.empty()) fail(Code::kArgument, "Expected at least one alpha, got none");
+  for (size_t i = 0; i < alphas.size(); ++i)
+    if (!std::isfinite(alphas[i]) || !(alphas[i] > 0) || (i > 0 && !(alphas[i] > alphas[i - 1])))
+      fail(Code::kArgument, "Expected alphas to be positive, finite and ascending");
+}
+
+// Names the first value that is not finite.
+void check_finite(const at::Tensor& tensor, const std::string& name, const std::vector<std::string>& axes) {
+  const auto flat = tensor.view(-1);
+  const float* values = flat.data_ptr<float>();
+  const int64_t bad =
+      std::find_if(values, values + flat.numel(), [](float x) { return !std::isfinite(x); }) - values;
+  if (bad == flat.numel()) return;
+  std::string place;
+  int64_t rest = bad, size = flat.numel();
+  for (size_t axis = 0; axis < axes.size(); ++axis) {
+    size /= tensor.size(static_cast<int64_t>(axis));
+    place += (axis ? ", " : "") + axes[axis] + " " + std::to_string(rest / size);
+    rest %= size;
+  }
+  fail(Code::kData, "Expected " + name + " to be finite numbers, got " +
+                        (std::isnan(values[bad]) ? "NaN" : "Infinity") + " at " + place +
+                        " (counted from 0). Remove that row or fill the value.");
+}
+
+}  // namespace
+
+void check_encoding(const at::Tensor& features, const at::Tensor& responses, const EncodeSpec& spec) {
+  if (features.dim() != 3 || features.numel() == 0)
+    fail(Code::kArgument, "Expected features [layers, rows, columns], none of them 0");
+  if (responses.dim() != 2 || responses.numel() == 0)
+    fail(Code::kArgument, "Expected responses [rows, targets], none of them 0");
+  if (features.size(1) != responses.size(0))
+    fail(Code::kData, "Expected as many rows of responses as of features, " +
+                          std::to_string(features.size(1)) + ", got " + std::to_string(responses.size(0)));
+  check_alphas(spec.alphas);
+  check_folds(spec, features.size(1));
+  check_finite(features, "features", {"layer", "row", "column"});
+  check_finite(responses, "responses", {"row", "column"});
+}
+
+}  // namespace cortune

@@ -1,0 +1,18 @@
+// The features of one layer made ready for one outer fold, and the products of them that ridge needs.
+#pragma once
+#include "encode.h"
+
+namespace cortune {
+
+struct Design {
+  at::Tensor train;  // [n, p] float64, columns centred
+  at::Tensor test;   // [m, p]
+};
+
+// Centres (and scales) the rows of `layer` [rows, p] float32 with statistics of the training rows only.
+Design make_design(const at::Tensor& layer, const RowSplit& rows, bool zscore);
+
+// X X^T; computed by blocks of rows, below the diagonal only.
+at::Tensor gram(const at::Tensor& x);  // [n, p] -> [n, n]
+
+}  // namespace cortune

@@ -1,0 +1,60 @@
+// Held-out squared errors of every alpha over the inner folds of one outer fold.
+#pragma once
+#include <variant>
+
+#include "design.h"
+#include "factor.h"
+
+namespace cortune {
+
+// Sizes that decide which way is cheapest.
+struct FoldSizes {
+  int64_t n = 0, m = 0, p = 0, t = 0, alphas = 0;
+  std::vector<int64_t> inner_train, inner_test;
+};
+
+// Whether n x n matrices (dual) cost less than p x p ones (primal) for this outer fold and its inner folds.
+bool dual_is_cheaper(const FoldSizes& sizes);
+
+// Positions in the outer training rows.
+struct InnerFold {
+  at::Tensor train, test;
+  at::Tensor held;  // all that is not in `train`, `test` first; the rest was trimmed
+};
+
+// Rows held out of a ridge fit with unpenalised intercept, without fitting again: with  M = (K + alpha)^-1 -
+// its part along 1,
+//   e_H = (M_HH)^-1 (M y)_H   (the block form of the leave-one-out identity; Cook & Weisberg 1982, sec. 3.2).
+struct HeldOutOperator {
+  at::Tensor held;     // [h]
+  at::Tensor weights;  // [A, s, h]: the rows of (M_HH)^-1 that are test rows
+};
+// An inner fold factored by itself.
+struct Refit {
+  at::Tensor train, test;
+  Factor factor;
+};
+
+class InnerFolds {
+ public:
+  // Dual: `gram` [n, n] of the training rows and its spectrum with the constant direction lifted to `lift`.
+  // Chooses for each fold the closed form or a factor of its own: by cost, and the latter where the closed
+  // form would lose digits.
+  static InnerFolds dual(const at::Tensor& gram, const Spectrum& lifted, double lift,
+                         const std::vector<InnerFold>& folds, const at::Tensor& alphas,
+                         const FoldSizes& sizes, const Task& task);
+  static InnerFolds primal(const at::Tensor& train, const std::vector<InnerFold>& folds,
+                           const at::Tensor& alphas, const Task& task);
+
+  // y: responses of the outer training rows, centred [n, t]. Mean over inner folds of the mean squared error.
+  at::Tensor errors(const at::Tensor& y) const;  // [A, t]
+  // How many folds go the closed way.
+  int64_t closed() const;
+
+ private:
+  at::Tensor alphas_;
+  Spectrum lifted_;
+  std::vector<std::variant<HeldOutOperator, Refit>> folds_;
+};
+
+}  // namespace cortune
