@@ -1,5 +1,6 @@
 /** Noise ceilings: the highest Pearson r a perfect model could reach, estimated from how well subjects agree. */
 import { CortuneError, expected } from '../errors.js';
+import { zscore } from './detrend.js';
 
 /**
  * Pearson correlation of two equally long series, in float64. NaN where either is constant or not finite.
@@ -38,11 +39,11 @@ export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
  */
 export function interSubjectCeilings(courses: readonly ArrayLike<number>[]): Float64Array {
   sameLength(courses);
-  const scored = courses.map(standardised);
+  const scored = courses.map(zscore);
   const total = new Float64Array(courses[0]?.length ?? 0);
-  for (const course of scored) if (course) for (let i = 0; i < total.length; i++) total[i]! += course[i]!;
+  for (const course of scored.filter(usable)) for (let i = 0; i < total.length; i++) total[i]! += course[i]!;
   return Float64Array.from(scored, (course) => {
-    if (!course) return Number.NaN;
+    if (!usable(course)) return Number.NaN;
     return positive(
       pearson(
         course,
@@ -75,7 +76,7 @@ export function groupCeiling(courses: readonly ArrayLike<number>[]): number {
  */
 export function meanPairwiseR(courses: readonly ArrayLike<number>[]): { rho: number; subjects: number } {
   sameLength(courses);
-  const scored = courses.map(standardised).filter((course) => course !== undefined);
+  const scored = courses.map(zscore).filter(usable);
   const subjects = scored.length;
   if (subjects < 2) return { rho: Number.NaN, subjects };
   const rows = scored[0]!.length;
@@ -99,14 +100,9 @@ function flat(centre: number, n: number): number {
   return n * (centre * 1e-12) ** 2;
 }
 
-/** Mean 0, population standard deviation 1; undefined when the values are constant or not finite. */
-function standardised(values: ArrayLike<number>): Float64Array | undefined {
-  const centre = mean(values);
-  let squares = 0;
-  for (let i = 0; i < values.length; i++) squares += (values[i]! - centre) ** 2;
-  if (!(squares > flat(centre, values.length)) || !Number.isFinite(squares)) return undefined;
-  const scale = Math.sqrt(squares / values.length);
-  return Float64Array.from(values, (value) => (value - centre) / scale);
+/** z-scores of a constant or non-finite course are NaN throughout. */
+function usable(scores: Float64Array): boolean {
+  return !Number.isNaN(scores[0] ?? Number.NaN);
 }
 
 function positive(r: number): number {

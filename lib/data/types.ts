@@ -16,8 +16,17 @@ export interface Word {
 
 /** Trial-wise stimuli (one response row each), or a stream of words against volumes (TRs). */
 export type Stimuli =
-  | { kind: 'trials'; texts: string[]; /** Passage of each text, for cumulative context and grouped folds. */ passages?: string[] }
-  | { kind: 'words'; words: Word[]; /** Seconds per volume. */ tr: number; /** Time of volume 0 in the recording, s. */ start: number };
+  | {
+      kind: 'trials';
+      texts: string[] /** Passage of each text, for cumulative context and grouped folds. */;
+      passages?: string[];
+    }
+  | {
+      kind: 'words';
+      words: Word[] /** Seconds per volume. */;
+      tr: number /** Time of volume 0 in the recording, s. */;
+      start: number;
+    };
 
 /** What one response column measures. `subject` is 'mean' for the mean over subjects. */
 export interface Target {

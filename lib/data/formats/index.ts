@@ -1,0 +1,193 @@
+/** Data files by their extension: matrices of numbers, and texts. */
+import { basename, extname } from 'node:path';
+import { CortuneError } from '../../errors.js';
+import type { Matrix } from '../types.js';
+import { decodeText, readBytes } from './bytes.js';
+import { parseNpy } from './npy.js';
+import { parseNpz } from './npz.js';
+import { readTensorMatrix } from './safetensors.js';
+import {
+  type ColumnName,
+  columnIndices,
+  parseBlanks,
+  parseDelimited,
+  type Table,
+  textColumns,
+  toMatrix,
+} from './table.js';
+
+export { readTensor } from './safetensors.js';
+export type { ColumnName } from './table.js';
+
+export interface MatrixOptions {
+  /** Columns to keep, in this order, by header or by number from 0; all by default. */
+  columns?: readonly ColumnName[] | undefined;
+  /** Array of a .npz or tensor of a .safetensors; may be left out when the file holds one. */
+  key?: string | undefined;
+}
+
+export interface NamedMatrix {
+  matrix: Matrix;
+  /** Name of each column: its header, else its number, from "0". */
+  columns: string[];
+}
+
+const kMatrixKinds = '.npy, .npz, .csv, .tsv, .txt, .dat or .safetensors';
+const kTextKinds = '.txt, .csv, .tsv or .jsonl';
+
+/**
+ * Reads a matrix of numbers as float32: .npy, .npz, .csv, .tsv, .safetensors, or columns separated by blanks (.txt, .dat).
+ * Values may be NaN or infinite; who uses them decides.
+ * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT (broken file), ERR_DATA (no such column, a cell that is no number).
+ */
+export async function readMatrix(path: string, options: MatrixOptions = {}): Promise<NamedMatrix> {
+  if (extname(path).toLowerCase() === '.safetensors')
+    return select(await readTensorMatrix(path, options.key), basename(path), options.columns);
+  return parseMatrix(await readBytes(path), path, options);
+}
+
+/** As readMatrix, of bytes already read; `path` tells the kind. Not for .safetensors. */
+export function parseMatrix(bytes: Uint8Array, path: string, options: MatrixOptions = {}): NamedMatrix {
+  const name = basename(path);
+  switch (extname(path).toLowerCase()) {
+    case '.npy':
+      return select(parseNpy(bytes, name), name, options.columns);
+    case '.npz':
+      return select(parseNpz(bytes, name, options.key), name, options.columns);
+    case '.csv':
+    case '.tsv':
+    case '.txt':
+    case '.dat':
+      return toMatrix(parseTable(bytes, path), options.columns);
+    default:
+      throw unknownKind(path, 'a matrix', kMatrixKinds);
+  }
+}
+
+/** The cells of a .csv, .tsv, .txt or .dat file. */
+export function parseTable(bytes: Uint8Array, path: string): Table {
+  const text = decodeText(bytes);
+  const kind = extname(path).toLowerCase();
+  if (kind === '.csv') return parseDelimited(text, basename(path), ',');
+  if (kind === '.tsv') return parseDelimited(text, basename(path), '\t');
+  if (kind === '.txt' || kind === '.dat') return parseBlanks(text, basename(path));
+  throw unknownKind(path, 'a table', '.csv, .tsv, .txt or .dat');
+}
+
+function select(matrix: Matrix, name: string, wanted?: readonly ColumnName[]): NamedMatrix {
+  const header = Array.from({ length: matrix.columns }, (_, i) => String(i));
+  if (wanted === undefined) return { matrix, columns: header };
+  const places = columnIndices(name, header, wanted);
+  const data = new Float32Array(matrix.rows * places.length);
+  for (let row = 0; row < matrix.rows; row++)
+    for (const [to, from] of places.entries())
+      data[row * places.length + to] = matrix.data[row * matrix.columns + from]!;
+  return { matrix: { data, rows: matrix.rows, columns: places.length }, columns: places.map(String) };
+}
+
+/** Names a column of text may have when none is given. */
+const kTextColumns = ['text', 'sentence', 'stimulus'];
+
+/**
+ * Reads stimuli: .txt (one a line; empty lines at the end are passed over), a column of a .csv or .tsv with a header, or a
+ * field of each line of a .jsonl.
+ * @param options.column the column or field; by default `text`, `sentence` or `stimulus`, or the only one.
+ * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT, and ERR_DATA naming the line of an empty stimulus.
+ */
+export async function readTexts(path: string, options: { column?: ColumnName | undefined } = {}): Promise<string[]> {
+  return parseTexts(await readBytes(path), path, options);
+}
+
+/** As readTexts, of bytes already read; `path` tells the kind. */
+export function parseTexts(
+  bytes: Uint8Array,
+  path: string,
+  options: { column?: ColumnName | undefined } = {},
+): string[] {
+  const name = basename(path);
+  const found = textsOf(bytes, path, options.column);
+  if (found.texts.length === 0)
+    throw new CortuneError('ERR_DATA', `${name}: Expected at least one stimulus, got an empty file.`);
+  for (const [i, text] of found.texts.entries())
+    if (text.trim() === '')
+      throw new CortuneError(
+        'ERR_DATA',
+        `${name}: Expected a stimulus in line ${found.lines[i]}, got an empty one. Remove it, and its row of the responses.`,
+      );
+  return found.texts;
+}
+
+function textsOf(
+  bytes: Uint8Array,
+  path: string,
+  column: ColumnName | undefined,
+): { texts: string[]; lines: number[] } {
+  switch (extname(path).toLowerCase()) {
+    case '.txt': {
+      const texts = decodeText(bytes).split(/\r\n|\r|\n/);
+      while (texts.length > 0 && texts.at(-1)!.trim() === '') texts.pop();
+      return { texts, lines: texts.map((_, i) => i + 1) };
+    }
+    case '.csv':
+    case '.tsv': {
+      const table = parseTable(bytes, path);
+      const { cells, lines } = textColumns(table, [column ?? defaultColumn(table)]);
+      return { texts: cells[0]!, lines };
+    }
+    case '.jsonl':
+      return jsonLines(decodeText(bytes), basename(path), column);
+    default:
+      throw unknownKind(path, 'texts', kTextKinds);
+  }
+}
+
+/** The column that is text when nobody said which. */
+export function defaultColumn(table: Table): string {
+  const header = table.rows[0] ?? [];
+  return kTextColumns.find((one) => header.includes(one)) ?? (header.length === 1 ? header[0]! : kTextColumns[0]!);
+}
+
+function jsonLines(
+  content: string,
+  name: string,
+  column: ColumnName | undefined,
+): { texts: string[]; lines: number[] } {
+  const texts: string[] = [];
+  const lines: number[] = [];
+  for (const [i, line] of content.split(/\r?\n/).entries()) {
+    if (line.trim() === '') continue;
+    texts.push(jsonText(line, `${name}: `, i + 1, column));
+    lines.push(i + 1);
+  }
+  return { texts, lines };
+}
+
+function jsonText(line: string, prefix: string, number: number, column: ColumnName | undefined): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    throw new CortuneError('ERR_FORMAT', `${prefix}Expected JSON in line ${number}, got \`${line.slice(0, 40)}\`.`, {
+      cause,
+    });
+  }
+  if (typeof value === 'string') return value;
+  const record = (value ?? {}) as Record<string, unknown>;
+  const field = column === undefined ? kTextColumns.find((one) => one in record) : String(column);
+  const text = field === undefined ? undefined : record[field];
+  if (typeof text === 'string') return text;
+  const keys = Object.keys(record)
+    .map((key) => `\`${key}\``)
+    .join(', ');
+  throw new CortuneError(
+    'ERR_DATA',
+    `${prefix}Expected a text in field \`${field ?? kTextColumns[0]}\` of line ${number}, it has ${keys || 'no fields'}.`,
+  );
+}
+
+function unknownKind(path: string, what: string, kinds: string): CortuneError {
+  return new CortuneError(
+    'ERR_FORMAT',
+    `${basename(path)}: Expected ${what} in a file ending in ${kinds}, got \`${extname(path) || 'no extension'}\`.`,
+  );
+}
