@@ -155,7 +155,7 @@ export interface TuneArgs extends Packed {
   /** Full names of the modules adapted (LoRA), or of the parameters trained (full); resolved by TypeScript. */
   targets: string[];
   lanes: LaneSpec[];
-  /** Go on from these, instead of fresh ones. */
+  /** One lane (same method, targets, rank) from which every lane begins, instead of fresh. */
   from?: LanesHandle | undefined;
   /** Loss counts token i of `ids` when labels[i] is 1 and it is not first of its sequence. */
   labels: Uint8Array;
@@ -238,14 +238,15 @@ export interface Native {
   ): Job<ModelHandle>;
   /** Every parameter: name and shape; `linear` marks weights of linear modules a method can attach to. */
   modelParameters(model: ModelHandle): { name: string; shape: number[]; linear: boolean }[];
-  /** Logits [N, V] and hidden states [layers + 1, N, C] of a few sequences; for tests and small uses. */
+  /** Logits [N, V] (null for encoders) and hidden states [layers + 1, N, C] of a few sequences; for tests and small uses. */
   modelForward(
     args: Packed & { model: ModelHandle; lanes?: LanesHandle | undefined; lane: number },
-  ): Job<{ logits: TensorHandle; hidden: TensorHandle }>;
+  ): Job<{ logits: TensorHandle | null; hidden: TensorHandle }>;
   /** Mean next-token cross-entropy of all sequences; never holds [N, V]. */
   modelLoss(args: Packed & { model: ModelHandle; lanes?: LanesHandle | undefined }): Job<Float64Array>;
 
-  embed(args: EmbedArgs, onProgress?: OnProgress): Job<TensorHandle>;
+  /** One [kept layers, n, C] for each lane (one without lanes). */
+  embed(args: EmbedArgs, onProgress?: OnProgress): Job<TensorHandle[]>;
 
   tune(args: TuneArgs, onProgress?: OnProgress): Job<TuneResult>;
   /** Names and values of a lane's trained tensors, as PEFT (LoRA) or transformers (full) name them. */

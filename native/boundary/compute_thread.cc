@@ -1,6 +1,8 @@
 // The loop of the compute thread.
 #include "compute_thread.h"
 
+#include <ATen/Parallel.h>
+
 namespace cortune {
 
 ComputeThread::ComputeThread() : thread_([this] { run(); }) {}

@@ -1,7 +1,7 @@
 // What this build and this machine can do, for `cortune doctor`.
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <ATen/cpu/Utils.h>
+#include <cpuid.h>
 #include <torch/version.h>
 
 #include "args.h"
@@ -10,16 +10,29 @@
 namespace cortune {
 namespace {
 
+// libtorch does not say which bf16 units a CPU has; CPUID does (Intel SDM, leaf 7).
+struct Bf16Units {
+  bool avx512 = false;
+  bool amx = false;
+};
+
+Bf16Units bf16_units() {
+  Bf16Units units;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) units.amx = (d >> 22 & 1) && (d >> 24 & 1);  // AMX-BF16 and AMX-TILE
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) units.avx512 = a >> 5 & 1;                   // AVX512-BF16
+  return units;
+}
+
 Napi::Value info(const Napi::CallbackInfo& call) {
   const auto env = call.Env();
-  const bool amx = at::cpu::is_amx_tile_supported();
-  const bool bf16 = amx || at::cpu::is_avx512_bf16_supported();
+  const auto units = bf16_units();
   auto object = Napi::Object::New(env);
   object.Set("libtorch", Napi::String::New(env, TORCH_VERSION));
   object.Set("cpuCapability", Napi::String::New(env, at::get_cpu_capability()));
   object.Set("threads", Napi::Number::New(env, at::get_num_threads()));
-  object.Set("bf16", Napi::Boolean::New(env, bf16));
-  object.Set("amx", Napi::Boolean::New(env, amx));
+  object.Set("bf16", Napi::Boolean::New(env, units.amx || units.avx512));
+  object.Set("amx", Napi::Boolean::New(env, units.amx));
   object.Set("cuda", Napi::Boolean::New(env, at::globalContext().hasCUDA()));
   object.Set("compiler", Napi::String::New(env, "C++ " __VERSION__));
   return object;

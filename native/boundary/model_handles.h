@@ -1,0 +1,27 @@
+// The handles of models and of lanes.
+#pragma once
+#include "handles.h"
+#include "model/model.h"
+#include "tune/method.h"
+
+namespace cortune {
+
+template <>
+struct HandleTraits<Model> {
+  static constexpr const char* kName = "Model";
+  static constexpr napi_type_tag kTag = {0x1b8d40a7c2f94e66, 0x92c7d5e03f1a4b88};
+  static int64_t bytes(const Model& model) { return model.parameters().bytes(); }
+  static void describe(Napi::Env, const Model&, Napi::Object) {}
+};
+
+template <>
+struct HandleTraits<Method> {
+  static constexpr const char* kName = "Lanes";
+  static constexpr napi_type_tag kTag = {0xe05a7f3619cd42b1, 0x8d46b0c2a97f4e53};
+  static int64_t bytes(const Method& method) { return method.bytes(); }
+  static void describe(Napi::Env env, const Method& method, Napi::Object into) {
+    into.Set("lanes", Napi::Number::New(env, static_cast<double>(method.lanes())));
+  }
+};
+
+}  // namespace cortune

@@ -1,0 +1,108 @@
+// Tuning as a job, and the trained state of lanes in and out.
+#include "args.h"
+#include "bindings.h"
+#include "job.h"
+#include "model_handles.h"
+#include "sequences.h"
+#include "train/loop.h"
+#include "values.h"
+
+namespace cortune {
+namespace {
+
+LaneSpec read_lane(const Args& args) {
+  return {args.number("lr"), args.number("weightDecay"), static_cast<uint64_t>(args.integer("seed")), args.integer("rank"), args.number("alpha")};
+}
+
+TrainArgs read_train_args(const Args& args) {
+  TrainArgs train;
+  train.sequences = read_sequences(args);
+  train.labels = cut(args.bytes("labels"), args.int32s("lengths"));
+  train.order = args.int32s("order");
+  train.steps = args.integer("steps");
+  train.batch = args.integer("batch");
+  train.schedule = args.doubles("schedule");
+  train.optimiser = {args.number("beta1"), args.number("beta2"), args.number("eps"), args.number("clip")};
+  return train;
+}
+
+struct Tuned {
+  std::shared_ptr<Method> lanes;
+  TrainResult result;
+};
+
+Napi::Value tune(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  std::vector<LaneSpec> lanes;
+  for (const auto& lane : args.objects("lanes")) lanes.push_back(read_lane(lane));
+  return start_job(
+      info.Env(), info[1],
+      [model = args.handle<Model>("model"), from = args.optional_handle<Method>("from"), lanes, name = args.text("method"),
+       targets = args.texts("targets"), train_args = read_train_args(args)](const Task& task) {
+        std::shared_ptr<Method> method = make_method(name, *model, lanes, targets);
+        if (from) method->start_from(*from);
+        auto result = train(*model, *method, train_args, task);
+        return Tuned{std::move(method), std::move(result)};
+      },
+      [](Napi::Env env, const Tuned& tuned) -> Napi::Value {
+        auto object = Napi::Object::New(env);
+        object.Set("lanes", Handle<Method>::make(env, tuned.lanes));
+        object.Set("losses", to_float64(env, tuned.result.losses));
+        object.Set("failedAt", to_numbers(env, tuned.result.failed_at));
+        return object;
+      });
+}
+
+Napi::Value lane_tensors(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  const auto lanes = args.handle<Method>("lanes");
+  const int64_t lane = args.integer("lane");
+  if (lane < 0 || lane >= lanes->lanes()) fail(Code::kArgument, "Expected `lane` to be a lane of `lanes`.");
+  return start_job(
+      info.Env(), info[1],
+      [lanes, lane](const Task&) {
+        auto state = lanes->state(lane);
+        for (auto& [name, tensor] : state) tensor = tensor.clone(at::MemoryFormat::Contiguous);
+        return state;
+      },
+      [](Napi::Env env, const NamedTensors& state) -> Napi::Value {
+        std::vector<std::string> names;
+        std::vector<at::Tensor> tensors;
+        for (const auto& [name, tensor] : state) {
+          names.push_back(name);
+          tensors.push_back(tensor);
+        }
+        auto object = Napi::Object::New(env);
+        object.Set("names", to_strings(env, names));
+        object.Set("tensors", to_handles(env, tensors));
+        return object;
+      });
+}
+
+Napi::Value lanes_from_tensors(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  const auto names = args.texts("names");
+  const auto tensors = args.handles<at::Tensor>("tensors");
+  if (names.size() != tensors.size()) fail(Code::kArgument, "Expected `names` and `tensors` to be equally many.");
+  NamedTensors state;
+  for (size_t i = 0; i < names.size(); ++i) state.emplace_back(names[i], *tensors[i]);
+  return start_job(
+      info.Env(), info[1],
+      [model = args.handle<Model>("model"), name = args.text("method"), lane = read_lane(args.object("lane")),
+       targets = args.texts("targets"), state](const Task&) {
+        std::shared_ptr<Method> method = make_method(name, *model, {lane}, targets);
+        method->load(state);
+        return method;
+      },
+      [](Napi::Env env, std::shared_ptr<Method> method) -> Napi::Value { return Handle<Method>::make(env, std::move(method)); });
+}
+
+}  // namespace
+
+void export_tune(Napi::Env env, Napi::Object exports) {
+  export_function(env, exports, "tune", tune);
+  export_function(env, exports, "laneTensors", lane_tensors);
+  export_function(env, exports, "lanesFromTensors", lanes_from_tensors);
+}
+
+}  // namespace cortune

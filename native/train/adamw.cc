@@ -1,0 +1,84 @@
+// AdamW as torch.optim.AdamW: decoupled decay first, then m / (1 - b1^t) over sqrt(v / (1 - b2^t)) + eps, in one pass over memory.
+#include "adamw.h"
+
+#include <ATen/Parallel.h>
+
+#include <cmath>
+
+namespace cortune {
+namespace {
+
+struct Coefficients {
+  float keep;       // 1 - rate * decay
+  float grad;       // clipping
+  float beta1, beta2;
+  float step;       // rate / (1 - beta1^t)
+  float root;       // 1 / sqrt(1 - beta2^t)
+  float eps;
+};
+
+void update(float* p, const float* g, float* m, float* v, int64_t size, const Coefficients& c) {
+  at::parallel_for(0, size, 1 << 15, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float grad = g[i] * c.grad;
+      m[i] = c.beta1 * m[i] + (1 - c.beta1) * grad;
+      v[i] = c.beta2 * v[i] + (1 - c.beta2) * grad * grad;
+      p[i] = p[i] * c.keep - c.step * m[i] / (std::sqrt(v[i]) * c.root + c.eps);
+    }
+  });
+}
+
+}  // namespace
+
+AdamW::AdamW(std::vector<at::Tensor> parameters, std::vector<double> rates, std::vector<double> decays, AdamWOptions options)
+    : parameters_(std::move(parameters)), rates_(std::move(rates)), decays_(std::move(decays)), options_(options) {
+  for (const auto& parameter : parameters_) {
+    first_.push_back(at::zeros_like(parameter.detach()));
+    second_.push_back(at::zeros_like(parameter.detach()));
+  }
+}
+
+// torch.nn.utils.clip_grad_norm_ for each lane by itself: min(1, clip / (norm + 1e-6)).
+std::vector<double> AdamW::clip_factors() const {
+  const auto lanes = static_cast<int64_t>(rates_.size());
+  std::vector<double> factors(lanes, 1);
+  if (options_.clip <= 0) return factors;
+  auto squares = at::zeros({lanes}, at::kDouble);
+  for (const auto& parameter : parameters_)
+    if (parameter.grad().defined()) squares += at::linalg_vector_norm(parameter.grad().reshape({lanes, -1}), 2, {1}).to(at::kDouble).square();
+  const auto norms = squares.sqrt();
+  for (int64_t k = 0; k < lanes; ++k)
+    factors[k] = std::min(1.0, options_.clip / (norms[k].item<double>() + 1e-6));
+  return factors;
+}
+
+void AdamW::step(double factor, const std::vector<bool>& active) {
+  at::NoGradGuard no_grad;
+  ++steps_;
+  const auto clips = clip_factors();
+  const auto lanes = static_cast<int64_t>(rates_.size());
+  const auto time = static_cast<double>(steps_);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    auto& parameter = parameters_[i];
+    if (!parameter.grad().defined()) continue;
+    const auto grad = parameter.grad().contiguous();
+    const int64_t size = parameter.numel() / lanes;
+    for (int64_t k = 0; k < lanes; ++k) {
+      if (!active[k]) continue;
+      const double rate = rates_[k] * factor;
+      const Coefficients c{static_cast<float>(1 - rate * decays_[k]),
+                           static_cast<float>(clips[k]),
+                           static_cast<float>(options_.beta1),
+                           static_cast<float>(options_.beta2),
+                           static_cast<float>(rate / (1 - std::pow(options_.beta1, time))),
+                           static_cast<float>(1 / std::sqrt(1 - std::pow(options_.beta2, time))),
+                           static_cast<float>(options_.eps)};
+      const int64_t at = k * size;
+      update(parameter.data_ptr<float>() + at, grad.data_ptr<float>() + at, first_[i].data_ptr<float>() + at,
+             second_[i].data_ptr<float>() + at, size, c);
+    }
+    parameter.mutable_grad() = at::Tensor();
+  }
+}
+
+}  // namespace cortune

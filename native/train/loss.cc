@@ -1,0 +1,79 @@
+// Chunked projection and cross-entropy. With l = h W^T and p = softmax(l): loss = log sum exp(l) - l[target], dl = (p - onehot) / M.
+// The gradients are made in the forward pass, while a chunk's logits are at hand (as in Liger, arXiv:2410.10989), so the logits are
+// computed once and never kept.
+#include "loss.h"
+
+#include <algorithm>
+
+namespace cortune {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+// Logits of one chunk: 16 MB of float32, about what the caches of two cores can keep warm.
+constexpr int64_t kChunkLogits = int64_t{1} << 22;
+
+struct ProjectedLoss : torch::autograd::Function<ProjectedLoss> {
+  // h [K, M, C], weight [V, C], targets [M] -> mean loss of each lane [K]
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& h, const at::Tensor& weight, const at::Tensor& targets) {
+    const bool for_h = h.requires_grad(), for_weight = weight.requires_grad();
+    at::NoGradGuard no_grad;
+    const int64_t lanes = h.size(0), count = h.size(1);
+    const int64_t step = std::max<int64_t>(16, kChunkLogits / weight.size(0));
+    auto loss = at::zeros({lanes}, at::kDouble);
+    auto grad_h = for_h ? at::empty_like(h, at::MemoryFormat::Contiguous) : at::Tensor();
+    auto grad_weight = for_weight ? at::zeros_like(weight) : at::Tensor();
+    for (int64_t k = 0; k < lanes; ++k) {
+      for (int64_t start = 0; start < count; start += step) {
+        const int64_t size = std::min(step, count - start);
+        const auto rows = h[k].narrow(0, start, size);
+        const auto target = targets.narrow(0, start, size).unsqueeze(1);
+        auto logits = at::mm(rows, weight.t());                      // [size, V]
+        const auto total = at::logsumexp(logits, {1}, true);         // [size, 1]
+        loss[k] += (total - logits.gather(1, target)).sum(at::kDouble);
+        if (!for_h && !for_weight) continue;
+        logits.sub_(total).exp_();
+        logits.scatter_add_(1, target, at::full({size, 1}, -1.0, logits.options()));
+        logits.mul_(1.0 / static_cast<double>(count));
+        if (for_h) {
+          auto into = grad_h[k].narrow(0, start, size);
+          at::mm_out(into, logits, weight);
+        }
+        if (for_weight) grad_weight.addmm_(logits.t(), rows);
+      }
+    }
+    ctx->save_for_backward({grad_h, grad_weight});
+    return (loss / static_cast<double>(count)).to(at::kFloat);
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto lane = grads[0].view({-1, 1, 1});
+    return {saved[0].defined() ? saved[0] * lane : Variable(),
+            // Only one lane can train the projection (Full), so its factor is the only one.
+            saved[1].defined() ? saved[1] * grads[0][0] : Variable(), Variable()};
+  }
+};
+
+}  // namespace
+
+NextTokens next_tokens(const Layout& layout, const std::vector<uint8_t>& labels) {
+  std::vector<int64_t> rows, targets;
+  const auto* ids = layout.ids.data_ptr<int64_t>();
+  const auto* positions = layout.positions.data_ptr<int64_t>();
+  for (int64_t i = 0; i < layout.rows; ++i)
+    if (positions[i] > 0 && labels[i]) {
+      rows.push_back(i - 1);
+      targets.push_back(ids[i]);
+    }
+  return {at::tensor(rows, at::kLong), at::tensor(targets, at::kLong)};
+}
+
+at::Tensor causal_loss(const Model& model, const Pass& pass, const at::Tensor& finished, const NextTokens& next, int64_t lanes) {
+  const auto rows = model.head_input(pass, finished.index_select(1, next.rows)).expand({lanes, -1, -1});
+  return ProjectedLoss::apply(rows, pass.parameter(model.head_weight()), next.targets);
+}
+
+}  // namespace cortune

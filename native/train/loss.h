@@ -1,0 +1,22 @@
+// Vocabulary projection and cross-entropy as one chunked operation: never holds [N, V], skips tokens without a label.
+#pragma once
+#include <vector>
+
+#include "../model/layout.h"
+#include "../model/model.h"
+
+namespace cortune {
+
+// Which rows predict what: row i predicts targets[i].
+struct NextTokens {
+  at::Tensor rows;     // [M] int64
+  at::Tensor targets;  // [M] int64
+};
+
+// Every labelled token that is not first of its sequence is predicted by the row before it.
+NextTokens next_tokens(const Layout& layout, const std::vector<uint8_t>& labels);
+
+// Mean next-token cross-entropy (nats) of each lane. [K], differentiable in the model's trained parts.
+at::Tensor causal_loss(const Model& model, const Pass& pass, const at::Tensor& finished, const NextTokens& next, int64_t lanes);
+
+}  // namespace cortune
