@@ -37,7 +37,7 @@ function packagesAreThere() {
 /** A hash of all that the compiled TypeScript is made of. */
 function sourcesHash() {
   const hash = createHash('sha256');
-  const files = readdirSync(join(root, 'lib'), { recursive: true }).filter((name) => name.endsWith('.ts'));
+  const files = readdirSync(join(root, 'lib'), { recursive: true }).filter((name) => /\.(ts|css)$/.test(name));
   for (const file of ['tsconfig.json', 'package-lock.json', ...files.sort().map((name) => join('lib', name))])
     hash.update(`${file}\0`).update(readFileSync(join(root, file)));
   return hash.digest('hex');
@@ -50,6 +50,7 @@ function compileTypeScript() {
   console.error('TypeScript: compiling');
   rmSync(stamp, { force: true });
   run('tsc', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
+  run('report-page', process.execPath, [join(root, 'bin', 'bundle-report.mjs')]);
   writeFileSync(stamp, made);
 }
 
@@ -96,7 +97,10 @@ async function main() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < 20 || (major === 20 && minor < 17))
     throw new Unprepared(`cortune needs Node 20.17 or newer, got ${process.versions.node}. Install a current Node.`);
+  // An installed package is compiled already, and npm brought what it needs.
+  const isClone = existsSync(join(root, 'tsconfig.json')) && existsSync(join(root, 'lib'));
   await exclusively(() => {
+    if (!isClone) return;
     if (!packagesAreThere()) {
       console.error('npm packages: installing');
       // Not `npm ci`: it refuses a lock file made where the registry shows only this platform's optional packages.

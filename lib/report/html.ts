@@ -1,0 +1,39 @@
+/** HTML from templates that escape: what comes from files is text, never markup. */
+
+/** Markup that is meant as markup. */
+export class Html {
+  constructor(readonly text: string) {}
+  toString(): string {
+    return this.text;
+  }
+}
+
+const kEntities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/** Text as it may stand between tags and inside quoted attributes. */
+export function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => kEntities[char]!);
+}
+
+type Value = Html | string | number | null | undefined | Value[];
+
+function put(value: Value): string {
+  if (value === null || value === undefined) return '';
+  if (value instanceof Html) return value.text;
+  return Array.isArray(value) ? value.map(put).join('') : escaped(String(value));
+}
+
+/** Every value is escaped unless it is itself `html`; lists are joined. */
+export function html(parts: TemplateStringsArray, ...values: Value[]): Html {
+  return new Html(parts.reduce((all, part, i) => all + part + put(values[i]), ''));
+}
+
+/** JSON inside a script element: nothing in it can end the element or begin a comment. */
+export function scriptJson(value: unknown): Html {
+  return new Html(
+    JSON.stringify(value).replace(
+      /[<>&\u2028\u2029]/g,
+      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+  );
+}

@@ -1,0 +1,294 @@
+/** The four figures, drawn with Observable Plot from the chosen series. */
+import * as Plot from '@observablehq/plot';
+import type { PageData, PageSet } from '../types.js';
+import { number } from './dom.js';
+import {
+  best,
+  type Choices,
+  ceilingOf,
+  chosenTargets,
+  controlsOf,
+  curve,
+  kScores,
+  mean,
+  meanScore,
+  roisOf,
+  type Series,
+} from './series.js';
+
+export interface Figure {
+  svg: Element | null;
+  /** What the figure shows, in words: its text alternative. */
+  words: string;
+}
+
+const kAxis = { labelArrow: 'none' as const };
+
+function frame(width: number, height: number, label: string): Plot.PlotOptions {
+  return {
+    width,
+    height,
+    marginLeft: 48,
+    marginBottom: 38,
+    marginRight: 14,
+    marginTop: 22,
+    ariaLabel: label,
+    style: { fontSize: '12px', background: 'transparent', overflow: 'visible' },
+  };
+}
+
+function ticksOf(width: number): number {
+  return width < 480 ? 5 : 8;
+}
+
+const tip = { fill: 'var(--panel)', stroke: 'var(--line)' };
+
+/** Scores over layers, a line a series, with bands, controls and the ceiling. */
+export function layerCurves(data: PageData, set: PageSet, series: Series[], choices: Choices, width: number): Figure {
+  const shown = series.filter((each) => !choices.hidden.has(each.key));
+  const curves = shown.map((each) => ({ each, points: curve(each, set, choices) }));
+  const controls = controlsOf(data, set, choices).filter(({ value }) => Number.isFinite(value));
+  const ceiling = ceilingOf(set, choices);
+  const scoreName = kScores.find(([key]) => key === choices.score)![1];
+  const all = curves.flatMap(({ points }) => points);
+  if (all.length === 0) return { svg: null, words: 'No line is chosen.' };
+  const withCeiling = choices.ceiling && Number.isFinite(ceiling);
+  const svg = Plot.plot({
+    ...frame(width, Math.max(260, Math.min(420, width * 0.55)), `${scoreName} over layers`),
+    x: { ...kAxis, label: 'layer (0: static embedding)', ticks: ticksOf(width), tickFormat: 'd', inset: 6 },
+    y: { ...kAxis, label: scoreName, grid: true, nice: true, zero: true },
+    marks: [
+      Plot.ruleY([0], { stroke: 'var(--line)' }),
+      ...curves.map(({ each, points }) =>
+        Plot.areaY(points, { x: 'layer', y1: 'low', y2: 'high', fill: each.color, fillOpacity: 0.13 }),
+      ),
+      ...controls.flatMap(({ title, value }) => [
+        Plot.ruleY([value], { stroke: 'var(--control)', strokeDasharray: '2 4', strokeWidth: 1.5 }),
+        Plot.text([value], {
+          y: (d: number) => d,
+          frameAnchor: 'right',
+          dy: -7,
+          text: () => title,
+          fill: 'var(--control)',
+          stroke: 'var(--panel)',
+          strokeWidth: 3,
+        }),
+      ]),
+      ...(withCeiling
+        ? [
+            Plot.ruleY([ceiling], { stroke: 'currentColor', strokeDasharray: '8 4' }),
+            Plot.text([ceiling], {
+              y: (d: number) => d,
+              frameAnchor: 'left',
+              dx: 4,
+              dy: 9,
+              text: () => `ceiling ${number(ceiling)}`,
+            }),
+          ]
+        : []),
+      ...curves.map(({ each, points }) =>
+        Plot.lineY(points, { x: 'layer', y: 'value', stroke: each.color, strokeWidth: 2, strokeDasharray: each.dash }),
+      ),
+      ...curves.map(({ each, points }) => Plot.dot(points, { x: 'layer', y: 'value', fill: each.color, r: 2 })),
+      Plot.tip(
+        all,
+        Plot.pointer({
+          x: 'layer',
+          y: 'value',
+          title: (d) =>
+            `${d.series}\nlayer ${d.layer}: ${number(d.value)}${d.high > d.low ? `\n${number(d.low)} to ${number(d.high)}` : ''}`,
+          ...tip,
+        }),
+      ),
+    ],
+  });
+  const sentences = curves.map(({ each, points }) => {
+    const top = best(points);
+    return top
+      ? `${each.title}: highest ${number(top.value)} at layer ${top.layer}, ${number(points[0]!.value)} at layer ${points[0]!.layer}.`
+      : '';
+  });
+  const rest = [
+    ...controls.map(({ title, value }) => `Control ${title}: ${number(value)}.`),
+    Number.isFinite(ceiling) ? `Ceiling: ${number(ceiling)}.` : 'No ceiling could be estimated.',
+  ];
+  return { svg, words: `${scoreName}. ${[...sentences, ...rest].join(' ')}` };
+}
+
+/** Regions by layers of one series, or regions by series at the best layer of each. */
+export function heatMap(set: PageSet, series: Series[], choices: Choices, of: string, width: number): Figure {
+  const rois = roisOf(set);
+  const one = series.find((each) => each.key === of);
+  const scoreName = kScores.find(([key]) => key === choices.score)![1];
+  const group = { ...choices, roi: 'all' };
+  const targets = chosenTargets(set, group);
+  const value = (each: Series, l: number, roi: string) => {
+    const chosen = targets.filter((t) => set.targets[t]!.roi === roi);
+    return mean(each.runs.map((run) => meanScore(run, set, l, chosen, choices.score)));
+  };
+  const column = (each: Series, l: number, name: string | number) =>
+    rois.map((roi) => ({ roi, column: name, layer: each.runs[0]!.layers[l]!, value: value(each, l, roi) }));
+  const cells = one
+    ? one.runs[0]!.layers.flatMap((layer, l) => column(one, l, layer))
+    : series.flatMap((each) => {
+        const top = best(curve(each, set, group));
+        const l = each.runs[0]!.layers.indexOf(top?.layer ?? 0);
+        return column(each, Math.max(0, l), each.title);
+      });
+  if (cells.length === 0) return { svg: null, words: 'There is nothing to show.' };
+  const columns = [...new Set(cells.map((cell) => cell.column))];
+  const cellWidth = (width - 80) / columns.length;
+  const every = Math.ceil(columns.length / (width < 480 ? 8 : 16));
+  const labels = Math.max(...rois.map((roi) => roi.length));
+  const svg = Plot.plot({
+    ...frame(width, 90 + rois.length * Math.max(26, Math.min(40, width / 14)), `${scoreName} of regions`),
+    marginLeft: Math.min(140, 16 + labels * 7.2),
+    marginBottom: one ? 38 : 96,
+    x: one
+      ? { ...kAxis, label: 'layer', ticks: columns.filter((_, i) => i % every === 0), padding: 0.04 }
+      : {
+          ...kAxis,
+          label: null,
+          tickRotate: -30,
+          padding: 0.04,
+          tickFormat: (name: string) => (name.length > 22 ? `${name.slice(0, 21)}\u2026` : name),
+        },
+    y: { label: null, domain: rois, padding: 0.06 },
+    color: { scheme: 'YlGnBu', label: scoreName, ...domainOf(cells.map((cell) => cell.value)) },
+    marks: [
+      Plot.cell(cells, { x: 'column', y: 'roi', fill: 'value' }),
+      ...(cellWidth > 38
+        ? [
+            Plot.text(cells, {
+              x: 'column',
+              y: 'roi',
+              text: (d) => number(d.value, 2),
+              fill: (d) => d.value,
+              className: 'cell-text',
+            }),
+          ]
+        : []),
+      Plot.tip(
+        cells,
+        Plot.pointer({
+          x: 'column',
+          y: 'roi',
+          title: (d) => `${d.roi}, ${one ? `layer ${d.column}` : `${d.column}, layer ${d.layer}`}: ${number(d.value)}`,
+          ...tip,
+        }),
+      ),
+    ],
+  });
+  const tops = rois.map((roi) => {
+    const row = cells
+      .filter((cell) => cell.roi === roi && Number.isFinite(cell.value))
+      .sort((a, b) => b.value - a.value)[0];
+    return row ? `${roi}: ${number(row.value)} (${one ? `layer ${row.column}` : row.column}).` : `${roi}: none.`;
+  });
+  return { svg, words: `Highest ${scoreName} of each region${one ? ` for ${one.title}` : ''}. ${tops.join(' ')}` };
+}
+
+function domainOf(values: number[]): { domain: [number, number] } {
+  const finite = values.filter(Number.isFinite);
+  return { domain: [Math.min(0, ...finite), Math.max(0.01, ...finite)] };
+}
+
+/** Score at the best layer over the learning rate, a line a method and rank. */
+export function rateCurve(data: PageData, set: PageSet, series: Series[], choices: Choices, width: number): Figure {
+  const points = series.flatMap((each) => {
+    const { lr, method, rank, model } = each.runs[0]!;
+    if (lr === null) return [];
+    const top = best(curve(each, set, choices));
+    const several = new Set(series.map((one) => one.runs[0]!.model)).size > 1;
+    const line = `${several ? `${model} ` : ''}${method}${rank === null ? '' : ` rank ${rank}`}`;
+    return top ? [{ lr, line, value: top.value, low: top.low, high: top.high, layer: top.layer }] : [];
+  });
+  const scoreName = kScores.find(([key]) => key === choices.score)![1];
+  if (points.length === 0) return { svg: null, words: 'No run of this study has a learning rate.' };
+  const lines = [...new Set(points.map((point) => point.line))];
+  const colors = lines.map((_, i) => `var(--s${i % 8})`);
+  const still = [
+    ...series
+      .filter((each) => each.runs[0]!.lr === null)
+      .map((each) => ({
+        title: each.title,
+        value: best(curve(each, set, choices))?.value ?? Number.NaN,
+        color: each.color,
+      })),
+    ...controlsOf(data, set, choices).map((control) => ({ ...control, color: 'var(--control)' })),
+  ].filter(({ value }) => Number.isFinite(value));
+  const svg = Plot.plot({
+    ...frame(width, Math.max(240, Math.min(340, width * 0.6)), `${scoreName} over the learning rate`),
+    x: {
+      ...kAxis,
+      type: 'log',
+      label: 'learning rate',
+      inset: 24,
+      ticks: [...new Set(points.map((point) => point.lr))],
+      tickFormat: (lr: number) => lr.toExponential().replace('-', '\u2212'),
+    },
+    y: { ...kAxis, label: `${scoreName}, best layer`, grid: true, nice: true, zero: true },
+    color: { domain: lines, range: colors },
+    marks: [
+      ...still.flatMap(({ title, value, color }) => [
+        Plot.ruleY([value], { stroke: color, strokeDasharray: '2 4', strokeWidth: 1.5 }),
+        Plot.text([value], {
+          y: (d: number) => d,
+          frameAnchor: 'right',
+          dy: -7,
+          text: () => title,
+          fill: color,
+          stroke: 'var(--panel)',
+          strokeWidth: 3,
+        }),
+      ]),
+      Plot.ruleX(points, { x: 'lr', y1: 'low', y2: 'high', stroke: 'line', strokeOpacity: 0.5 }),
+      Plot.lineY(points, { x: 'lr', y: 'value', stroke: 'line', strokeWidth: 2, sort: 'lr' }),
+      Plot.dot(points, { x: 'lr', y: 'value', fill: 'line', r: 4 }),
+      Plot.tip(
+        points,
+        Plot.pointer({
+          x: 'lr',
+          y: 'value',
+          title: (d) => `${d.line}, lr ${d.lr}\n${number(d.value)} at layer ${d.layer}`,
+          ...tip,
+        }),
+      ),
+    ],
+  });
+  const words = points.map(
+    (point) => `${point.line}, learning rate ${point.lr}: ${number(point.value)} at layer ${point.layer}.`,
+  );
+  return { svg, words: [...words, ...still.map(({ title, value }) => `${title}: ${number(value)}.`)].join(' ') };
+}
+
+/** Training loss over steps, a line a run. */
+export function lossCurves(series: Series[], choices: Choices, width: number): Figure {
+  const shown = series.filter((each) => !choices.hidden.has(each.key));
+  const lines = shown.flatMap((each) =>
+    each.runs
+      .filter((run) => run.losses.length > 0)
+      .map((run) => ({
+        each,
+        run,
+        points: run.losses.map((loss, i) => ({ step: run.steps[i]!, loss: loss ?? Number.NaN, title: run.title })),
+      })),
+  );
+  if (lines.length === 0) return { svg: null, words: 'No run that is shown was tuned.' };
+  const svg = Plot.plot({
+    ...frame(width, Math.max(240, Math.min(340, width * 0.6)), 'Training loss over steps'),
+    x: { ...kAxis, label: 'step', ticks: ticksOf(width), tickFormat: 'd' },
+    y: { ...kAxis, label: 'loss (nats a token)', grid: true, nice: true },
+    marks: [
+      ...lines.map(({ each, points }) =>
+        Plot.lineY(points, { x: 'step', y: 'loss', stroke: each.color, strokeWidth: 1.5, strokeDasharray: each.dash }),
+      ),
+      Plot.tip(
+        lines.flatMap(({ points }) => points),
+        Plot.pointer({ x: 'step', y: 'loss', title: (d) => `${d.title}\nstep ${d.step}: ${number(d.loss)}`, ...tip }),
+      ),
+    ],
+  });
+  const words = lines.map(({ run }) => `${run.title}: ${number(run.losses[0])} to ${number(run.losses.at(-1))}.`);
+  return { svg, words: words.join(' ') };
+}

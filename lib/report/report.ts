@@ -1,0 +1,92 @@
+/** Writes report.html: one file that holds its data, figures, looks and scripts, and asks for nothing else. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CortuneError } from '../errors.js';
+import { replaceFile } from '../study/atomic.js';
+import { type Results, readResults, summarize } from '../study/results.js';
+import { pageData } from './data.js';
+import { Html, html, scriptJson } from './html.js';
+import { failures, layerTable, lead, provenance, studies, summaryTable } from './sections.js';
+
+export interface ReportOptions {
+  /** Where to write; `report.html` in the results folder by default. */
+  out?: string | undefined;
+  /** Only the runs of the study of this name. */
+  study?: string | undefined;
+}
+
+/** Reads the results in `folder`, writes the report, resolves to its path. Throws ERR_NOT_FOUND, ERR_FORMAT, ERR_IO. */
+export async function report(folder: string, options: ReportOptions = {}): Promise<string> {
+  const path = options.out ?? join(folder, 'report.html');
+  const results = await readResults(folder, { study: options.study });
+  if (results.runs.length === 0)
+    throw new CortuneError('ERR_NOT_FOUND', `Expected runs in ${folder}, and there are none yet. Run a study first.`);
+  await replaceFile(path, renderReport(results, await pageAssets()));
+  return path;
+}
+
+export interface PageAssets {
+  script: string;
+  style: string;
+}
+
+/** The page's bundled script (the plotting library with its licences is in it) and its style sheet. */
+async function pageAssets(): Promise<PageAssets> {
+  // Compiled, this file lies in dist/report beside them; from source, they are where the last build put them.
+  const places = [new URL('./page/', import.meta.url), new URL('../../dist/report/page/', import.meta.url)];
+  for (const place of places) {
+    const read = (name: string) => readFile(new URL(name, place), 'utf8').catch(() => undefined);
+    const [script, style] = [await read('main.bundle.js'), await read('style.bundle.css')];
+    if (script !== undefined && style !== undefined) return { script, style };
+  }
+  throw new CortuneError('ERR_SETUP', 'Expected the compiled page of the report in dist/report. Run: npm run build');
+}
+
+/** The whole document. */
+export function renderReport(results: Results, assets: PageAssets): string {
+  const page = pageData(results);
+  const summary = summarize(results);
+  const title = results.studies.map((study) => study.name).join(', ') || 'Study';
+  const script = assets.script.replaceAll('</script', '<\\/script');
+  const hash = createHash('sha256').update(script).digest('base64');
+  // Even markup that slipped through could neither run nor load anything.
+  const policy = `default-src 'none'; script-src 'sha256-${hash}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'`;
+  const figure = (id: string, heading: string, before: Html | null, after: Html | null = null) =>
+    html`<section aria-labelledby="${id}-title"><h2 id="${id}-title">${heading}</h2>${before}
+      <figure><div class="plot" id="${id}"></div><figcaption>${after}<details class="screen"><summary>In words</summary><p id="${id}-words"></p></details></figcaption></figure></section>`;
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="cortune">
+<title>${title} \u2013 brain alignment</title>
+<style>${new Html(assets.style)}</style>
+</head>
+<body>
+<main>
+<header><div><h1>${title}</h1></div><button type="button" id="theme" class="screen">Dark or light</button></header>
+${lead(results, page)}
+<noscript><p class="warn">The figures need JavaScript; the tables do not.</p></noscript>
+<section aria-labelledby="summary-title"><h2 id="summary-title">What came out</h2>${summaryTable(summary)}</section>
+${figure(
+  'curves',
+  'Layer by layer',
+  html`<div class="controls" id="choices"></div><div class="controls" id="legend"></div>`,
+  html`<p id="band"></p><details><summary>Numbers</summary>${layerTable(summary)}</details>`,
+)}
+${figure('heat', 'Regions', html`<div class="controls" id="heat-choice"></div>`)}
+<div class="pair">${figure('rates', 'Learning rate', null)}${figure('losses', 'Training loss', null)}</div>
+<section class="screen" aria-labelledby="scores-title"><h2 id="scores-title">Every score</h2><div id="scores"></div></section>
+${failures(summary)}
+<section aria-labelledby="made-title"><h2 id="made-title">How it was made</h2>${provenance(results, page)}</section>
+<section aria-labelledby="study-title"><h2 id="study-title">Study file</h2>${studies(results)}</section>
+</main>
+<script type="application/json" id="data">${scriptJson(page)}</script>
+<script>${new Html(script)}</script>
+</body>
+</html>
+`.text;
+}

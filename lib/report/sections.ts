@@ -1,0 +1,118 @@
+/** The parts of the report that are words and tables: readable without scripts, on paper, by a screen reader. */
+import type { RunRecord } from '../study/records.js';
+import type { Results, Summary } from '../study/results.js';
+import { type Html, html } from './html.js';
+import type { PageData } from './types.js';
+
+export function decimals(value: number, digits = 3): string {
+  return Number.isFinite(value) ? value.toFixed(digits).replace('-', '\u2212') : '\u2013';
+}
+
+/** The first thing a reader must know: what was measured, on which model, and what cannot be concluded. */
+export function lead(results: Results, page: PageData): Html {
+  const records = results.runs.map((run) => run.record);
+  const data = unique(records.map((record) => record.data.source));
+  const models = unique(records.flatMap((record) => (record.model ? [record.model.source] : [])));
+  const simulated = records.some((record) => record.data.simulated);
+  const shuffled = page.sets.some((set) => set.shuffled);
+  return html`
+    <p><strong>Data:</strong> ${data.join(' ')}</p>
+    <p><strong>Model:</strong> ${models.length > 0 ? models.join(' ') : 'none'}</p>
+    ${simulated ? html`<p class="warn"><strong>Simulated subject.</strong> These responses were made by the program from a planted layer; they check the instrument and say nothing about a brain.</p>` : null}
+    ${shuffled ? html`<p class="warn"><strong>Shuffled folds.</strong> Neighbouring rows lie in training and test sets, which inflates the scores of slow signals.</p>` : null}`;
+}
+
+function unique(texts: string[]): string[] {
+  return [...new Set(texts)];
+}
+
+/** One line a run: best layer, score, share of the ceiling. */
+export function summaryTable(summary: Summary): Html {
+  const done = summary.rows.filter((row) => row.status === 'done');
+  const top = Math.max(...done.map((row) => row.bestR).filter(Number.isFinite));
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Summary of runs"><table>
+    <caption>Mean Pearson r over ${summary.over}. The best layer is chosen on the scores that are shown, so its score is a little high.</caption>
+    <thead><tr><th scope="col">run</th><th scope="col">best layer</th><th scope="col">r</th><th scope="col">r / ceiling</th><th scope="col">r at layer 0</th></tr></thead>
+    <tbody>${done.map(
+      (row) =>
+        html`<tr${row.bestR === top ? html` class="top"` : null}><th scope="row">${row.title}</th><td>${row.layers.length > 1 ? row.bestLayer : '\u2013'}</td><td>${decimals(row.bestR)}</td><td>${decimals(row.bestNormalized)}</td><td>${row.layers[0] === 0 && row.layers.length > 1 ? decimals(row.r[0]!) : '\u2013'}</td></tr>`,
+    )}</tbody></table></div>
+    <p class="quiet">Mean ceiling: ${decimals(summary.ceiling)}.</p>`;
+}
+
+/** The numbers behind the layer curves. */
+export function layerTable(summary: Summary): Html {
+  const rows = summary.rows.filter((row) => row.status === 'done').slice(0, 40);
+  const layers = [...new Set(rows.flatMap((row) => row.layers))].sort((a, b) => a - b);
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Mean r of each layer"><table>
+    <thead><tr><th scope="col">layer</th>${rows.map((row) => html`<th scope="col">${row.title}</th>`)}</tr></thead>
+    <tbody>${layers.map(
+      (layer) =>
+        html`<tr><th scope="row">${layer}</th>${rows.map((row) => html`<td>${decimals(row.r[row.layers.indexOf(layer)] ?? Number.NaN)}</td>`)}</tr>`,
+    )}</tbody></table></div>`;
+}
+
+export function failures(summary: Summary): Html | null {
+  const failed = summary.rows.filter((row) => row.status === 'failed');
+  if (failed.length === 0) return null;
+  return html`<section aria-labelledby="failed-title"><h2 id="failed-title">Runs that failed</h2>
+    <dl>${failed.map((row) => html`<dt>${row.title}</dt><dd>${row.error ?? ''}</dd>`)}</dl></section>`;
+}
+
+function details(entries: [string, string | number | null | undefined][]): Html {
+  return html`<dl>${entries.filter(([, value]) => value !== '' && value !== null && value !== undefined).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+}
+
+/** Where everything came from and how it was computed. */
+export function provenance(results: Results, page: PageData): Html {
+  const records = results.runs.map((run) => run.record);
+  const data = distinct(records, (record) => record.data.hash).map(({ data }) =>
+    details([
+      ['data set', data.name],
+      ['source', data.source],
+      ['citation', data.citation],
+      ['licence', data.licence],
+      ['rows', data.rows],
+      ['notes', data.notes.join(' ')],
+      ['SHA-256', data.hash],
+    ]),
+  );
+  const models = distinct(
+    records.filter((record) => record.model),
+    (record) => record.model!.hash,
+  ).map(({ model }) =>
+    details([
+      ['model', model!.name],
+      ['source', model!.source],
+      ['family', model!.family],
+      ['layers', model!.layers],
+      ['width', model!.hiddenSize],
+      ['parameters', model!.parameters.toLocaleString('en')],
+      ['SHA-256', model!.hash],
+    ]),
+  );
+  const folds = page.sets.map((set) =>
+    details([
+      ['folds', `${set.folds}${set.shuffled ? ' (shuffled: inflates scores)' : ''}`],
+      ['ceiling', set.ceilingMethod],
+      ['targets', set.targets.length],
+    ]),
+  );
+  const machines = distinct(records, (record) => JSON.stringify(record.environment)).map(({ environment }) =>
+    details(Object.entries(environment).map(([name, value]) => [name, String(value)])),
+  );
+  return html`<h3>Data</h3>${data}<h3>Models</h3>${models}<h3>Scoring</h3>${folds}<h3>Environment</h3>${machines}`;
+}
+
+function distinct(records: RunRecord[], key: (record: RunRecord) => string): RunRecord[] {
+  return [...new Map(records.map((record) => [key(record), record])).values()];
+}
+
+/** The study files, as they were, and the command that does them again. */
+export function studies(results: Results): Html[] {
+  return results.studies.map(
+    (study) => html`<h3>${study.name}</h3>
+      ${study.file ? html`<p class="quiet">To do it again: <code>cortune run ${study.file} --out ${results.folder}</code></p>` : null}
+      <pre tabindex="0">${study.text}</pre>`,
+  );
+}
