@@ -1,7 +1,7 @@
 """Writes test/fixtures/models: tiny random models and what transformers and peft compute with them.
 
-Run from the repository root: `python test/parity/models/make_goldens.py [--real]`. `--real` makes only the small goldens
-of the two real models (see real.py), which needs their files. Seeds are fixed; versions.json records the libraries used.
+Run from the repository root: `python test/parity/models/make_goldens.py`. With `--real GGUF FOLDER` it makes instead the small
+goldens of the two real models (see real.py). Seeds are fixed; versions.json records the libraries used.
 """
 
 import argparse
@@ -112,8 +112,8 @@ def write_versions(path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--real", action="store_true", help="only the goldens of the real models")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--real", nargs=2, type=Path, metavar=("GGUF", "FOLDER"), help="SmolLM2 and MiniLM: only their goldens")
     args = parser.parse_args()
     torch.set_num_threads(2)
     torch.use_deterministic_algorithms(True)
@@ -123,7 +123,7 @@ def main() -> None:
     if args.real:
         import real
 
-        real.write(ROOT.parent / "real")
+        real.write(ROOT.parent / "real", *args.real)
         return
     for n, name in enumerate(tiny_models.configs()):
         shutil.rmtree(ROOT / name, ignore_errors=True)

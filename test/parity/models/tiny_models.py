@@ -38,19 +38,20 @@ def byte_bpe(bos: bool) -> Tokenizer:
 
 
 def word_piece() -> Tokenizer:
-    """Lower-casing WordPiece with [CLS] and [SEP], as BERT has."""
-    tok = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    """Lower-casing WordPiece with [CLS] and [SEP], as BERT has. Its vocabulary is made here: training one is not repeatable."""
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    words = sorted({w.strip(".,:") for w in WORDS.split()} - set(letters))[:60]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + c for c in letters), *".,:?", *words]
+    vocab = {piece: n for n, piece in enumerate(pieces)}
+    tok = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
     tok.normalizer = normalizers.BertNormalizer(lowercase=True)
     tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tok.decoder = decoders.WordPiece()
-    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tok.train_from_iterator(
-        [WORDS], trainers.WordPieceTrainer(vocab_size=140, special_tokens=specials, show_progress=False)
-    )
-    ids = [(name, tok.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    ids = [(name, vocab[name]) for name in ("[CLS]", "[SEP]")]
     tok.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
     )
+    tok.add_special_tokens(pieces[:5])
     return tok
 
 
@@ -134,7 +135,7 @@ def configs() -> dict[str, tuple[type, tf.PretrainedConfig, dict]]:
         "bert": (
             tf.BertModel,
             tf.BertConfig(
-                vocab_size=140, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
+                vocab_size=101, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
                 max_position_embeddings=48, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
             ),
             {},
