@@ -1,0 +1,161 @@
+/** From measured columns to targets: detrended, z-scored, averaged over subjects, with ceilings. */
+
+import { CortuneError } from '../errors.js';
+import { groupCeiling, interSubjectCeilings } from './ceiling.js';
+import { type Detrend, driftBasis, removeDrift, zscore } from './detrend.js';
+import type { NamedMatrix } from './formats/index.js';
+import type { SubjectMode } from './schema.js';
+import type { Dataset, Target } from './types.js';
+
+/** The responses of one subject, as read. */
+export interface SubjectResponses extends NamedMatrix {
+  subject: string;
+  /** How messages call the file. */
+  name: string;
+}
+
+export interface PrepareOptions {
+  subjects: SubjectMode;
+  detrend: Detrend;
+  zscore: boolean;
+  /** Seconds between rows, for high-pass filters; 1 for trials. */
+  tr: number;
+  /** Targets of single subjects are called `s18:LATL`; without labels (one matrix, subject unknown) `LATL`. */
+  labelled: boolean;
+}
+
+export type Prepared = Pick<Dataset, 'responses' | 'targets' | 'ceilings' | 'notes'>;
+
+interface Course {
+  subject: string;
+  roi: string;
+  values: Float64Array;
+}
+
+/**
+ * Responses as targets. Each subject's column is detrended and z-scored; the mean is over those. A column that is constant or
+ * holds a value that is not finite is left out with a note.
+ * @throws ERR_DATA when subjects differ in rows or columns, or when no usable column is left.
+ */
+export function prepareResponses(all: readonly SubjectResponses[], options: PrepareOptions): Prepared {
+  const first = all[0]!;
+  for (const one of all) sameShape(one, first);
+  const { rows } = first.matrix;
+  const basis = driftBasis(options.detrend, rows, options.tr);
+  // The mean of one subject is the subject: once is enough.
+  const mode = all.length === 1 && options.subjects === 'both' ? 'each' : options.subjects;
+  const notes: string[] = [];
+  const courses = all.flatMap((one) =>
+    usableCourses(one, notes).map((course) => prepared(course, basis, options.zscore)),
+  );
+  if (courses.length === 0)
+    throw new CortuneError('ERR_DATA', `Expected a usable response column, got none: ${notes.join(' ')}`);
+  const columns = [
+    ...(mode === 'each' ? [] : means(courses, first.columns, all.length)),
+    ...(mode === 'mean' ? [] : singles(courses, options.labelled)),
+  ];
+  const data = new Float32Array(rows * columns.length);
+  for (const [c, { values }] of columns.entries())
+    for (let row = 0; row < rows; row++) data[row * columns.length + c] = values[row]!;
+  return {
+    responses: { data, rows, columns: columns.length },
+    targets: columns.map(({ target }) => target),
+    ceilings: {
+      values: Float64Array.from(columns, ({ ceiling }) => ceiling),
+      method: ceilingMethod(mode, all.length),
+    },
+    notes,
+  };
+}
+
+function sameShape(one: SubjectResponses, first: SubjectResponses): void {
+  if (one.matrix.rows !== first.matrix.rows)
+    throw new CortuneError(
+      'ERR_DATA',
+      `${one.name}: Expected ${first.matrix.rows} rows as in ${first.name}, got ${one.matrix.rows}. Trim the files to the same rows, or exclude subject ${one.subject}.`,
+    );
+  if (one.columns.join('\t') !== first.columns.join('\t'))
+    throw new CortuneError(
+      'ERR_DATA',
+      `${one.name}: Expected the ${first.columns.length} columns of ${first.name}, got ${one.columns.length} that differ. Name those to read in \`responses.columns\`.`,
+    );
+}
+
+/** Columns that vary and are finite; the others become a note. */
+function usableCourses({ subject, name, matrix, columns }: SubjectResponses, notes: string[]): Course[] {
+  const courses: Course[] = [];
+  const problems = new Map<string, string[]>();
+  for (const [c, roi] of columns.entries()) {
+    const values = Float64Array.from({ length: matrix.rows }, (_, row) => matrix.data[row * matrix.columns + c]!);
+    const problem = problemOf(values);
+    if (problem === undefined) courses.push({ subject, roi, values });
+    else problems.set(problem, [...(problems.get(problem) ?? []), roi]);
+  }
+  for (const [problem, rois] of problems) {
+    const which =
+      rois.length === columns.length ? 'all columns' : `${rois.length > 1 ? 'columns' : 'column'} ${rois.join(', ')}`;
+    notes.push(`${name}: left out ${which}: ${problem}.`);
+  }
+  return courses;
+}
+
+function problemOf(values: Float64Array): string | undefined {
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) return `not finite, first in row ${bad + 1}`;
+  return values.every((value) => value === values[0]) ? 'constant' : undefined;
+}
+
+function prepared(course: Course, basis: Float64Array[], scored: boolean): Course {
+  const rest = removeDrift(course.values, basis);
+  return { ...course, values: scored ? zscore(rest) : rest };
+}
+
+interface Column {
+  target: Target;
+  values: Float64Array;
+  ceiling: number;
+}
+
+/** One column a region: the mean over the subjects that have it. */
+function means(courses: Course[], rois: string[], subjects: number): Column[] {
+  return rois.flatMap((roi) => {
+    const members = courses.filter((course) => course.roi === roi).map(({ values }) => values);
+    if (members.length === 0) return [];
+    const values = members[0]!.map((_, row) => members.reduce((sum, one) => sum + one[row]!, 0) / members.length);
+    const subject = subjects === 1 ? courses[0]!.subject : 'mean';
+    return [{ target: { name: roi, subject, roi }, values, ceiling: groupCeiling(members) }];
+  });
+}
+
+/** One column a subject and region, subjects outermost. */
+function singles(courses: Course[], labelled: boolean): Column[] {
+  const ceilings = new Map<Course, number>();
+  for (const roi of new Set(courses.map((course) => course.roi))) {
+    const members = courses.filter((course) => course.roi === roi);
+    for (const [i, ceiling] of interSubjectCeilings(members.map(({ values }) => values)).entries())
+      ceilings.set(members[i]!, ceiling);
+  }
+  return courses.map((course) => ({
+    target: {
+      name: labelled ? `${subjectLabel(course.subject)}:${course.roi}` : course.roi,
+      subject: course.subject,
+      roi: course.roi,
+    },
+    values: course.values,
+    ceiling: ceilings.get(course)!,
+  }));
+}
+
+/** `s18` for 18; other names as they are. */
+export function subjectLabel(subject: string): string {
+  return /^\d+$/.test(subject) ? `s${subject}` : subject;
+}
+
+function ceilingMethod(mode: SubjectMode, subjects: number): string {
+  if (subjects < 2) return 'none: a ceiling needs two subjects or more';
+  const mean =
+    'mean over subjects: square root of the Spearman-Brown reliability of the mean (from pairwise correlations)';
+  const each = 'each subject: correlation with the mean of the other subjects (a lower bound)';
+  if (mode === 'both') return `${mean}; ${each}`;
+  return mode === 'mean' ? mean : each;
+}
