@@ -22,6 +22,11 @@ export function hubToken(): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8').trim() || undefined : undefined;
 }
 
+/** Where the Hub is: `$HF_ENDPOINT` names a mirror. */
+export function hubUrl(): string {
+  return (process.env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
+}
+
 export function isOffline(): boolean {
   return /^(1|on|yes|true)$/i.test(process.env.HF_HUB_OFFLINE ?? '');
 }

@@ -13,6 +13,7 @@ import type { JobOptions } from '../native/jobs.js';
 import {
   type HubName,
   hubToken,
+  hubUrl,
   isOffline,
   kIndexFile,
   kSmallFiles,
@@ -32,10 +33,6 @@ interface RemoteFile {
   etag: string;
   /** LFS files are named by SHA-256, others by git's SHA-1 of header and content. */
   hash: 'sha256' | 'git';
-}
-
-function hubUrl(): string {
-  return (process.env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
 }
 
 /** `fetch` that gives up when no answer begins in time, and stops with the caller's signal. */

@@ -98,6 +98,8 @@ async function cmakeJs(args: string[], options: SetupOptions): Promise<void> {
   const log = createWriteStream(kLog, { flags: 'a' });
   // A group of its own, so that stopping it stops the compilers too.
   const child = spawn(process.execPath, [program, ...args, '--directory', kPackageDir], {
+    // make's own variables, when node-gyp drives this, are not for the build inside.
+    env: { ...process.env, MAKEFLAGS: undefined, MFLAGS: undefined, MAKELEVEL: undefined },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

@@ -1,0 +1,18 @@
+# The entry for node-gyp: drives the same CMake build that cmake-js does, and compiles nothing itself.
+{
+  'targets': [
+    {
+      'target_name': 'cortune',
+      'type': 'none',
+      'actions': [
+        {
+          'action_name': 'cmake',
+          'inputs': ['CMakeLists.txt'],
+          'outputs': ['build/Release/made-by-cmake'],
+          'action': ['node', 'bin/prepare.mjs'],
+          'message': 'Building cortune with CMake',
+        }
+      ]
+    }
+  ]
+}
