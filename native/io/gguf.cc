@@ -231,7 +231,8 @@ class Reader {
   void place(uint64_t alignment, std::vector<TensorEntry>* tensors) const {
     if (tensors->empty()) return;
     const uint64_t body = (at_ + alignment - 1) / alignment * alignment;
-    const uint64_t room = body <= size_ ? size_ - body : 0;
+    if (body > size_) wrong("it ends before the data of its tensors");
+    const uint64_t room = size_ - body;
     std::unordered_set<std::string_view> seen;
     std::vector<const TensorEntry*> order;
     for (TensorEntry& entry : *tensors) {

@@ -118,16 +118,21 @@ at::Tensor read_weight(const TensorFile& file, const std::string& stored, const 
     if (tensor.dim() != 2) refuse("have two dimensions, got " + std::to_string(tensor.dim()));
     return tensor.t().contiguous();  // [in, out] -> [out, in]
   }
-  if (transform != "unpermute")
+  const bool unpermute = transform == "unpermute";
+  if (!unpermute && transform != "regroup")
     fail(Code::kInternal, "Expected a known weight transform, got " + in_quotes(transform) + ".");
-  if (tensor.dim() < 1 || heads < 1 || tensor.size(0) % (2 * heads) != 0)
-    refuse("have rows for " + std::to_string(heads) + " heads of even size, got " +
-           std::to_string(tensor.dim() < 1 ? 0 : tensor.size(0)));
+  const int64_t parts = unpermute ? 2 : 3;
+  const int64_t rows = tensor.dim() < 1 ? 0 : tensor.size(0);
+  if (heads < 1 || rows == 0 || rows % (parts * heads) != 0)
+    refuse("have a multiple of " + std::to_string(parts * heads) + " rows, for " + std::to_string(heads) +
+           " heads, got " + std::to_string(rows));
   const auto shape = tensor.sizes().vec();
-  return tensor.reshape({heads, shape[0] / heads / 2, 2, -1})
-      .transpose(1, 2)
-      .reshape(shape)
-      .contiguous();  // [heads, 2, d/2, in]
+  const int64_t d = rows / heads / parts;
+  const int64_t in = tensor.numel() / rows;
+  const at::Tensor swapped = unpermute
+                                 ? tensor.reshape({heads, d, 2, in}).transpose(1, 2)   // [heads, 2, d, in]
+                                 : tensor.reshape({3, heads, d, in}).transpose(0, 1);  // [heads, 3, d, in]
+  return swapped.reshape(shape).contiguous();
 }
 
 }  // namespace cortune

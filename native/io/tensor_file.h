@@ -43,7 +43,8 @@ class TensorFile {
 //   ""           as stored,
 //   "transpose"  stored [in, out], wanted [out, in],
 //   "unpermute"  GGUF's rotary rows of the llama architecture, `heads` heads: [heads, d/2, 2, ...] back to
-//   [heads, 2, d/2, ...].
+//   [heads, 2, d/2, ...],
+//   "regroup"    GGUF's NeoX rows, all q, all k, all v: [3, heads, d, ...] back to [heads, 3, d, ...].
 at::Tensor read_weight(const TensorFile& file, const std::string& stored, const std::string& transform,
                        int64_t heads);
 

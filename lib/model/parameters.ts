@@ -1,0 +1,119 @@
+/** The parameters each family has: transformers' names of the causal model (BERT: the bare encoder), and shapes. */
+import type { ModelConfig } from '../native/types.js';
+
+export interface Parameter {
+  name: string;
+  /** Linear weights are [out, in]. */
+  shape: number[];
+}
+
+class List {
+  readonly parameters: Parameter[] = [];
+
+  add(name: string, ...shape: number[]): void {
+    this.parameters.push({ name, shape });
+  }
+  linear(name: string, inputs: number, outputs: number, bias: boolean): void {
+    this.add(`${name}.weight`, outputs, inputs);
+    if (bias) this.add(`${name}.bias`, outputs);
+  }
+  layerNorm(name: string, size: number): void {
+    this.add(`${name}.weight`, size);
+    this.add(`${name}.bias`, size);
+  }
+}
+
+function llama(c: ModelConfig, list: List): void {
+  list.add('model.embed_tokens.weight', c.vocabSize, c.hiddenSize);
+  for (let i = 0; i < c.layers; i++) {
+    const layer = `model.layers.${i}`;
+    list.linear(`${layer}.self_attn.q_proj`, c.hiddenSize, c.heads * c.headDim, c.qkvBias);
+    list.linear(`${layer}.self_attn.k_proj`, c.hiddenSize, c.kvHeads * c.headDim, c.qkvBias);
+    list.linear(`${layer}.self_attn.v_proj`, c.hiddenSize, c.kvHeads * c.headDim, c.qkvBias);
+    list.linear(`${layer}.self_attn.o_proj`, c.heads * c.headDim, c.hiddenSize, c.outBias);
+    list.linear(`${layer}.mlp.gate_proj`, c.hiddenSize, c.intermediateSize, c.mlpBias);
+    list.linear(`${layer}.mlp.up_proj`, c.hiddenSize, c.intermediateSize, c.mlpBias);
+    list.linear(`${layer}.mlp.down_proj`, c.intermediateSize, c.hiddenSize, c.mlpBias);
+    list.add(`${layer}.input_layernorm.weight`, c.hiddenSize);
+    list.add(`${layer}.post_attention_layernorm.weight`, c.hiddenSize);
+  }
+  list.add('model.norm.weight', c.hiddenSize);
+  if (!c.tieEmbeddings) list.add('lm_head.weight', c.vocabSize, c.hiddenSize);
+}
+
+function gpt2(c: ModelConfig, list: List): void {
+  list.add('transformer.wte.weight', c.vocabSize, c.hiddenSize);
+  list.add('transformer.wpe.weight', c.maxPositions, c.hiddenSize);
+  for (let i = 0; i < c.layers; i++) {
+    const layer = `transformer.h.${i}`;
+    list.layerNorm(`${layer}.ln_1`, c.hiddenSize);
+    list.linear(`${layer}.attn.c_attn`, c.hiddenSize, 3 * c.hiddenSize, true);
+    list.linear(`${layer}.attn.c_proj`, c.hiddenSize, c.hiddenSize, true);
+    list.layerNorm(`${layer}.ln_2`, c.hiddenSize);
+    list.linear(`${layer}.mlp.c_fc`, c.hiddenSize, c.intermediateSize, true);
+    list.linear(`${layer}.mlp.c_proj`, c.intermediateSize, c.hiddenSize, true);
+  }
+  list.layerNorm('transformer.ln_f', c.hiddenSize);
+  if (!c.tieEmbeddings) list.add('lm_head.weight', c.vocabSize, c.hiddenSize);
+}
+
+function neox(c: ModelConfig, list: List): void {
+  list.add('gpt_neox.embed_in.weight', c.vocabSize, c.hiddenSize);
+  for (let i = 0; i < c.layers; i++) {
+    const layer = `gpt_neox.layers.${i}`;
+    list.layerNorm(`${layer}.input_layernorm`, c.hiddenSize);
+    list.layerNorm(`${layer}.post_attention_layernorm`, c.hiddenSize);
+    list.linear(`${layer}.attention.query_key_value`, c.hiddenSize, 3 * c.hiddenSize, c.qkvBias);
+    list.linear(`${layer}.attention.dense`, c.hiddenSize, c.hiddenSize, c.outBias);
+    list.linear(`${layer}.mlp.dense_h_to_4h`, c.hiddenSize, c.intermediateSize, true);
+    list.linear(`${layer}.mlp.dense_4h_to_h`, c.intermediateSize, c.hiddenSize, true);
+  }
+  list.layerNorm('gpt_neox.final_layer_norm', c.hiddenSize);
+  if (!c.tieEmbeddings) list.add('embed_out.weight', c.vocabSize, c.hiddenSize);
+}
+
+function opt(c: ModelConfig, list: List): void {
+  list.add('model.decoder.embed_tokens.weight', c.vocabSize, c.embedSize);
+  list.add('model.decoder.embed_positions.weight', c.maxPositions + 2, c.hiddenSize); // positions count from 2
+  if (c.embedSize !== c.hiddenSize) {
+    list.linear('model.decoder.project_out', c.hiddenSize, c.embedSize, false);
+    list.linear('model.decoder.project_in', c.embedSize, c.hiddenSize, false);
+  }
+  if (c.finalNorm) list.layerNorm('model.decoder.final_layer_norm', c.hiddenSize);
+  for (let i = 0; i < c.layers; i++) {
+    const layer = `model.decoder.layers.${i}`;
+    for (const part of ['k_proj', 'v_proj', 'q_proj', 'out_proj'])
+      list.linear(`${layer}.self_attn.${part}`, c.hiddenSize, c.hiddenSize, c.qkvBias);
+    list.layerNorm(`${layer}.self_attn_layer_norm`, c.hiddenSize);
+    list.linear(`${layer}.fc1`, c.hiddenSize, c.intermediateSize, c.mlpBias);
+    list.linear(`${layer}.fc2`, c.intermediateSize, c.hiddenSize, c.mlpBias);
+    list.layerNorm(`${layer}.final_layer_norm`, c.hiddenSize);
+  }
+  if (!c.tieEmbeddings) list.add('lm_head.weight', c.vocabSize, c.embedSize);
+}
+
+function bert(c: ModelConfig, list: List): void {
+  list.add('embeddings.word_embeddings.weight', c.vocabSize, c.hiddenSize);
+  list.add('embeddings.position_embeddings.weight', c.maxPositions, c.hiddenSize);
+  list.add('embeddings.token_type_embeddings.weight', c.typeVocabSize, c.hiddenSize);
+  list.layerNorm('embeddings.LayerNorm', c.hiddenSize);
+  for (let i = 0; i < c.layers; i++) {
+    const layer = `encoder.layer.${i}`;
+    for (const part of ['query', 'key', 'value'])
+      list.linear(`${layer}.attention.self.${part}`, c.hiddenSize, c.hiddenSize, true);
+    list.linear(`${layer}.attention.output.dense`, c.hiddenSize, c.hiddenSize, true);
+    list.layerNorm(`${layer}.attention.output.LayerNorm`, c.hiddenSize);
+    list.linear(`${layer}.intermediate.dense`, c.hiddenSize, c.intermediateSize, true);
+    list.linear(`${layer}.output.dense`, c.intermediateSize, c.hiddenSize, true);
+    list.layerNorm(`${layer}.output.LayerNorm`, c.hiddenSize);
+  }
+}
+
+const kFamilies = { llama, gpt2, neox, opt, bert };
+
+/** Every parameter of a model of this configuration, as native/model declares them. */
+export function expectedParameters(config: ModelConfig): Parameter[] {
+  const list = new List();
+  kFamilies[config.family](config, list);
+  return list.parameters;
+}

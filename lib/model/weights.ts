@@ -1,0 +1,139 @@
+/** From a configuration and the headers of weight files to where each weight of the model comes from. */
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { CortuneError, show } from '../errors.js';
+import type { FileHeader, ModelConfig, TensorInfo, WeightSource } from '../native/types.js';
+import { ggufSource } from './gguf.js';
+import { expectedParameters, type Parameter } from './parameters.js';
+
+/** A weight file and what its header says. */
+export interface WeightFile {
+  path: string;
+  header: FileHeader;
+}
+
+/** Files to map and, for every parameter, its place in them. */
+export interface WeightPlan {
+  files: string[];
+  weights: WeightSource[];
+}
+
+const kIndex = 'model.safetensors.index.json';
+const kSingle = 'model.safetensors';
+
+/**
+ * The weight files of a model folder: `model.safetensors`, else the shards of `model.safetensors.index.json`, else the only safetensors
+ * file there is. Throws ERR_NOT_FOUND when there is none or a shard is missing, ERR_FORMAT for an index that makes no sense.
+ */
+export async function findWeightFiles(folder: string): Promise<string[]> {
+  if (existsSync(join(folder, kSingle))) return [join(folder, kSingle)];
+  if (existsSync(join(folder, kIndex))) return await shards(folder);
+  const names = await readdir(folder);
+  const found = names.filter((name) => name.endsWith('.safetensors'));
+  if (found.length === 1 && found[0] !== 'adapter_model.safetensors') return [join(folder, found[0]!)];
+  const advice =
+    found.length > 1
+      ? `It has ${found.length} safetensors files and no ${kIndex}.`
+      : found.length === 1
+        ? 'It holds an adapter only: give the base model as the model, and this folder as the adapter.'
+        : names.some((name) => name.endsWith('.bin') || name.endsWith('.pt'))
+          ? 'It has weights of PyTorch only: convert them to safetensors.'
+          : 'Download the model again.';
+  throw new CortuneError('ERR_NOT_FOUND', `Expected ${kSingle} or ${kIndex} in ${folder}. ${advice}`);
+}
+
+async function shards(folder: string): Promise<string[]> {
+  const path = join(folder, kIndex);
+  const wrong = (what: string) => new CortuneError('ERR_FORMAT', `Expected ${path} to ${what}. Download it again.`);
+  let map: unknown;
+  try {
+    map = (JSON.parse(await readFile(path, 'utf8')) as { weight_map?: unknown } | null)?.weight_map;
+  } catch (error) {
+    throw wrong(`be JSON, but ${(error as Error).message}`);
+  }
+  if (typeof map !== 'object' || map === null) throw wrong('hold a `weight_map`');
+  const names = [...new Set(Object.values(map))];
+  if (names.length === 0) throw wrong('name at least one shard');
+  return names.map((name) => {
+    if (typeof name !== 'string' || basename(name) !== name)
+      throw wrong(`name shards in its folder, got ${show(name)}`);
+    if (!existsSync(join(folder, name)))
+      throw new CortuneError(
+        'ERR_NOT_FOUND',
+        `Expected shard ${name} in ${folder}, one of ${names.length} that ${kIndex} names. Download the model again.`,
+      );
+    return join(folder, name);
+  });
+}
+
+/** What saved names may lack (saved from the bare model) or have before them (saved from a model with a head). */
+const kPrefixes: Record<ModelConfig['family'], { drop: string; add: string }> = {
+  llama: { drop: 'model.', add: '' },
+  gpt2: { drop: 'transformer.', add: '' },
+  neox: { drop: 'gpt_neox.', add: '' },
+  opt: { drop: 'model.', add: '' },
+  bert: { drop: '', add: 'bert.' },
+};
+
+function spellings(name: string, family: ModelConfig['family']): string[] {
+  const { drop, add } = kPrefixes[family];
+  const names = [name];
+  if (drop && name.startsWith(drop)) names.push(name.slice(drop.length));
+  if (add) names.push(add + name);
+  if (family === 'neox' && name === 'embed_out.weight') names.push('lm_head.weight');
+  // BERT checkpoints converted from TensorFlow call a layer norm's weight and bias so.
+  if (family === 'bert' && name.includes('LayerNorm')) {
+    const old = names.map((each) => each.replace(/weight$/, 'gamma').replace(/bias$/, 'beta'));
+    names.push(...old);
+  }
+  return names;
+}
+
+type Wanted = Pick<WeightSource, 'stored' | 'transform' | 'heads'>;
+
+function candidates(parameter: Parameter, config: ModelConfig, file: WeightFile): Wanted[] {
+  if (file.header.format === 'gguf')
+    return [ggufSource(parameter.name, config, String(file.header.metadata['general.architecture']))];
+  // GPT-2's linear layers are stored [in, out].
+  const conv = config.family === 'gpt2' && /\.(c_attn|c_proj|c_fc)\.weight$/.test(parameter.name);
+  return spellings(parameter.name, config.family).map((stored) => ({
+    stored,
+    transform: conv ? 'transpose' : '',
+    heads: 0,
+  }));
+}
+
+function checkFit(parameter: Parameter, wanted: Wanted, tensor: TensorInfo, file: WeightFile): void {
+  const shape = wanted.transform === 'transpose' ? [...parameter.shape].reverse() : parameter.shape;
+  if (shape.join() === tensor.shape.join()) return;
+  throw new CortuneError(
+    'ERR_FORMAT',
+    `Expected \`${wanted.stored}\` in ${file.path} to have shape [${shape.join(', ')}], as the model's configuration says, got ` +
+      `[${tensor.shape.join(', ')}]. The configuration and the weights belong to different models.`,
+  );
+}
+
+/**
+ * Finds every parameter of `config` in the files. Tensors that the model does not need (buffers, heads, poolers) are ignored.
+ * Throws ERR_NOT_FOUND for a weight that no file holds, ERR_FORMAT for one of another shape.
+ */
+export function planWeights(config: ModelConfig, files: WeightFile[]): WeightPlan {
+  const tables = files.map((file) => new Map(file.header.tensors.map((tensor) => [tensor.name, tensor])));
+  const weights = expectedParameters(config).map((parameter): WeightSource => {
+    for (const [index, file] of files.entries())
+      for (const wanted of candidates(parameter, config, file)) {
+        const tensor = tables[index]!.get(wanted.stored);
+        if (!tensor) continue;
+        checkFit(parameter, wanted, tensor, file);
+        return { name: parameter.name, file: index, ...wanted };
+      }
+    const where = files.length === 1 ? files[0]!.path : `the ${files.length} files beside ${files[0]?.path}`;
+    throw new CortuneError(
+      'ERR_NOT_FOUND',
+      `Expected weight \`${parameter.name}\` in ${where}, which has no such tensor. The configuration and the weights belong to ` +
+        'different models, or the download is not whole.',
+    );
+  });
+  return { files: files.map((file) => file.path), weights };
+}
