@@ -1,0 +1,77 @@
+/** Native tuning runs on the goldens' data. */
+import { join } from 'node:path';
+import type { Model } from '../../lib/model/load.js';
+import { runJob } from '../../lib/native/jobs.js';
+import { native } from '../../lib/native/load.js';
+import type { LanesHandle, LaneSpec, TuneArgs, TuneResult } from '../../lib/native/types.js';
+import { pack } from './run-model.js';
+import { readPlain } from './safetensors.js';
+import { type TuneGolden, tinyModel } from './tiny-models.js';
+
+export type Adapter = 'adapter-initial' | 'adapter-after';
+
+/** One LoRA lane holding an adapter that peft saved. */
+export async function peftLane(model: Model, name: string, golden: TuneGolden, adapter: Adapter): Promise<LanesHandle> {
+  const saved = readPlain(join(tinyModel(name), 'tune', adapter, 'adapter_model.safetensors'));
+  const tensors = [...saved.values()].map(({ data, shape }) => native().tensorFrom(data, shape));
+  const { rank, alpha, modules } = golden.lora;
+  try {
+    return await runJob(() =>
+      native().lanesFromTensors({
+        model: model.handle,
+        method: 'lora',
+        lane: { lr: 0, weightDecay: 0, seed: 0, rank, alpha },
+        targets: modules,
+        names: [...saved.keys()],
+        tensors,
+      }),
+    );
+  } finally {
+    for (const tensor of tensors) tensor.dispose();
+  }
+}
+
+/** The arguments of a tuning run over the golden's ten batches. */
+export function tuneArgs(
+  model: Model,
+  golden: TuneGolden,
+  part: Pick<TuneArgs, 'method' | 'targets' | 'lanes'> & Partial<TuneArgs>,
+): TuneArgs {
+  return {
+    model: model.handle,
+    ...pack(golden.sequences),
+    labels: Uint8Array.from(golden.labels.flat()),
+    order: Int32Array.from(golden.order.flat()),
+    steps: golden.order.length,
+    batch: golden.order[0]!.length,
+    beta1: golden.beta1,
+    beta2: golden.beta2,
+    eps: golden.eps,
+    clip: golden.clip,
+    schedule: Float64Array.from(golden.multipliers),
+    ...part,
+  };
+}
+
+export async function runTune(args: TuneArgs): Promise<TuneResult> {
+  return runJob((progress) => native().tune(args, progress));
+}
+
+/** Losses of lane `k`, one a step. */
+export function lossesOf(result: TuneResult, k = 0): number[] {
+  const lanes = result.lanes.lanes;
+  return Array.from(result.losses).filter((_, i) => i % lanes === k);
+}
+
+/** LoRA lanes of the golden's rank and alpha. */
+export function loraLanes(golden: TuneGolden, lanes: readonly Partial<LaneSpec>[]): LaneSpec[] {
+  const { rank, alpha } = golden.lora;
+  return lanes.map((lane) => ({ lr: 1e-2, weightDecay: 0, seed: 0, rank, alpha, ...lane }));
+}
+
+/** Names of all parameters: what full fine-tuning trains. */
+export function allParameters(model: Model): string[] {
+  return native()
+    .modelParameters(model.handle)
+    .map(({ name }) => name);
+}
