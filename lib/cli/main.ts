@@ -56,7 +56,7 @@ function unknownCommand(asked: string): string {
 }
 
 async function build(args: string[], entry: Entry | undefined): Promise<Argv> {
-  const parser = yargs(args)
+  const parser: Argv = yargs(args)
     .scriptName('cortune')
     .usage('$0 <command> [options]\n\nHow does the way a model is tuned change how well it predicts the brain?')
     .option('json', { type: 'boolean', default: false, describe: 'Print the result as one JSON document' })
@@ -69,7 +69,7 @@ async function build(args: string[], entry: Entry | undefined): Promise<Argv> {
     .version()
     .wrap(Math.min(100, process.stdout.columns ?? 100))
     .exitProcess(false)
-    .fail((message, error, at) => fail(message, error, at as unknown as OptionsOf, entry));
+    .fail((message, error) => fail(message, error, parser as unknown as OptionsOf, entry));
   if (entry) {
     const { command } = (await import(`./${entry.name}.js`)) as { command: AnyCommand };
     return parser.command({ ...command, describe: command.describe ?? entry.describe });

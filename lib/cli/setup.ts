@@ -20,9 +20,9 @@ export const command: CommandModule<unknown, SetupCommand> = {
       .example('$0 setup', 'Find or install libtorch, compile the addon if needed')
       .example('CORTUNE_LIBTORCH=/opt/libtorch $0 setup', 'Use this libtorch and no other')
       .epilogue(
-        'libtorch is looked for in CORTUNE_LIBTORCH, in the torch package of the Python on PATH (or of the active\n' +
-          'environment), then in the user cache (CORTUNE_CACHE, else ~/.cache/cortune). When none fits, the CPU wheel is\n' +
-          'downloaded with pip (about 190 MB) and unpacked there; CORTUNE_TORCH_INDEX names another package index.',
+        'libtorch is looked for in CORTUNE_LIBTORCH, in the torch package of the Python on PATH (or of the active environment), ' +
+          'then in the user cache (CORTUNE_CACHE, else ~/.cache/cortune). When none fits, the CPU wheel is downloaded with pip ' +
+          '(about 190 MB) and unpacked there; CORTUNE_TORCH_INDEX names another package index.',
       ) as never,
   handler: (argv) =>
     runCommand(argv, async (ctx) => {

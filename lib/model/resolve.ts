@@ -56,6 +56,8 @@ const kUntrained = 'untrained:';
 export interface ResolveOptions extends JobOptions {
   /** A line for people: which source failed and which is tried. */
   note?: ((line: string) => void) | undefined;
+  /** false: configuration and tokenizer are enough. Default: true, but for `untrained:`. */
+  weights?: boolean | undefined;
 }
 
 /**
@@ -66,12 +68,12 @@ export interface ResolveOptions extends JobOptions {
 export async function resolveModel(name: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
   if (typeof name !== 'string' || name.trim() === '')
     throw expected('model', 'a path, a Hub id or a short name', name, typeof name === 'string' ? 'range' : 'type');
-  if (!name.startsWith(kUntrained)) return resolveTrained(name, { ...options, weights: true });
+  if (!name.startsWith(kUntrained)) return resolveTrained(name, { ...options, weights: options.weights ?? true });
   const base = await resolveTrained(name.slice(kUntrained.length), { ...options, weights: false });
   return { ...base, random: true, source: `random weights in the shape of ${base.source}` };
 }
 
-type Options = ResolveOptions & { weights: boolean };
+type Options = Omit<ResolveOptions, 'weights'> & { weights: boolean };
 
 async function resolveTrained(name: string, options: Options): Promise<ResolvedModel> {
   const known = kKnownModels.find((model) => model.name === name);

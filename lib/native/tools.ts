@@ -9,7 +9,7 @@ export interface Tool {
   name: string;
   /** Absolute path, when found. */
   path?: string | undefined;
-  /** The first line of what it says of its version. */
+  /** The line with its version in what it says of itself. */
   version?: string | undefined;
   /** What installs it. */
   mend: string;
@@ -20,7 +20,7 @@ export function onPath(name: string): string | undefined {
   return dirs.map((dir) => join(dir, name)).find(existsSync);
 }
 
-function firstLine(path: string, args: string[]): string | undefined {
+function versionLine(path: string, args: string[]): string | undefined {
   try {
     const said = execFileSync(path, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: 20_000 }).toString();
     return said
@@ -34,7 +34,7 @@ function firstLine(path: string, args: string[]): string | undefined {
 
 function tool(name: string, candidates: (string | undefined)[], mend: string, args = ['--version']): Tool {
   for (const path of candidates) {
-    const version = path && firstLine(path, args);
+    const version = path && versionLine(path, args);
     if (version) return { name, path, version, mend };
   }
   return { name, mend };

@@ -1,0 +1,47 @@
+/** What a model is, from its configuration alone: shape, number of parameters, source. Loads no weights. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CortuneError } from '../errors.js';
+import { runJob } from '../native/jobs.js';
+import { native } from '../native/load.js';
+import type { ModelConfig } from '../native/types.js';
+import { configFromJson } from './config.js';
+import { configFromGguf } from './gguf.js';
+import { missingFiles } from './hub-cache.js';
+import { expectedParameters } from './parameters.js';
+import { type ResolvedModel, type ResolveOptions, resolveModel } from './resolve.js';
+
+export interface ModelDescription extends ResolvedModel {
+  name: string;
+  config: ModelConfig;
+  /** Numbers in all weights; a tied output projection is counted once. */
+  parameters: number;
+  /** The weights are on this machine. */
+  weights: boolean;
+}
+
+/** Describes the model called `name`. Of a model on the Hub, only configuration and tokenizer are fetched. */
+export async function describeModel(name: string, options: ResolveOptions = {}): Promise<ModelDescription> {
+  const found = await resolveModel(name, { ...options, weights: false });
+  const config = await readConfig(found, options);
+  const sizes = expectedParameters(config).map(({ shape }) => shape.reduce((product, length) => product * length, 1));
+  const parameters = sizes.reduce((sum, size) => sum + size, 0);
+  const weights = found.kind === 'gguf' || missingFiles(found.path, { weights: true }).length === 0;
+  return { name, ...found, config, parameters, weights };
+}
+
+async function readConfig(found: ResolvedModel, options: ResolveOptions): Promise<ModelConfig> {
+  if (found.kind === 'gguf') {
+    const header = await runJob(() => native().inspectFile({ path: found.path }), { signal: options.signal });
+    return configFromGguf(header, found.path);
+  }
+  const path = join(found.path, 'config.json');
+  const text = await readFile(path, 'utf8');
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch (cause) {
+    throw new CortuneError('ERR_FORMAT', `${path} is not JSON: ${(cause as Error).message}.`, { cause });
+  }
+  return configFromJson(raw, path);
+}
