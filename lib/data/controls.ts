@@ -6,7 +6,7 @@ import type { Matrix, Stimuli } from './types.js';
 
 /** The controls there are, and what each says. */
 export const kControls = {
-  'word-rate': 'words per volume; for trials, words per text',
+  word_rate: 'words per volume; for trials, words per text',
   length: 'for trials, words and characters per text; for words, words and seconds of speech per volume',
   position: 'where in the recording a row lies: Legendre polynomials 1 to 3 of the row number',
 } as const;
@@ -34,12 +34,12 @@ export function controlMatrix(control: Control, stimuli: Stimuli, options: Contr
     if (stimuli.texts.length !== rows)
       throw new CortuneError('ERR_DATA', `Expected ${rows} texts, one for each row, got ${stimuli.texts.length}.`);
     const counts = stimuli.texts.map((text) => text.split(/\s+/).filter(Boolean).length);
-    return fromColumns(control === 'word-rate' ? [counts] : [counts, stimuli.texts.map((text) => text.length)]);
+    return fromColumns(control === 'word_rate' ? [counts] : [counts, stimuli.texts.map((text) => text.length)]);
   }
   const sums = (weight: (word: { onset: number; offset: number }) => number) =>
     volumeSums(stimuli, options, stimuli.words.map(weight));
   const count = sums(() => 1);
-  const columns = control === 'word-rate' ? [count] : [count, sums((word) => word.offset - word.onset)];
+  const columns = control === 'word_rate' ? [count] : [count, sums((word) => word.offset - word.onset)];
   return options.response === 'hrf'
     ? fromColumns(columns)
     : delayed(fromColumns(columns), checkDelays(options.delays ?? kDelays, rows));

@@ -6,7 +6,7 @@ import { readDescription } from '../config.js';
 import { CortuneError, expected } from '../errors.js';
 import { parseDetrend } from './detrend.js';
 import { readBytes } from './formats/bytes.js';
-import { type NamedMatrix, parseMatrix, readMatrix } from './formats/index.js';
+import { type NamedMatrix, parseMatrix, pickColumns, readMatrix } from './formats/index.js';
 import { type DataFile, dataFile, dataFolder, descriptionPath, findSubjects } from './paths.js';
 import { prepareResponses, type SubjectResponses, subjectLabel } from './responses.js';
 import { type DatasetDescription, kDatasetSchema, kSubjectModes, type SubjectMode } from './schema.js';
@@ -128,36 +128,19 @@ async function readSubject(
   const { key } = responses;
   const isTensor = extname(file.name).toLowerCase() === '.safetensors';
   const all = isTensor ? await readMatrix(file.path, { key }) : parseMatrix(bytes, file.name, { key });
-  return { ...pick(named(all, responses.columns, file.name), rois, file.name), subject, name: file.name };
+  return { ...pickColumns(named(all, responses.columns, file.name), rois, file.name), subject, name: file.name };
 }
 
 /** Columns under the description's names: by position for a file without header, by header otherwise. */
 function named(all: NamedMatrix, columns: readonly string[] | undefined, name: string): NamedMatrix {
   if (columns === undefined) return all;
   const headless = all.columns.every((column, i) => column === String(i));
-  if (!headless) return pick(all, columns, name);
+  if (!headless) return pickColumns(all, columns, name);
   if (columns.length === all.columns.length) return { matrix: all.matrix, columns: [...columns] };
   throw new CortuneError(
     'ERR_DATA',
     `${name}: Expected ${columns.length} columns, as many as \`responses.columns\` names, got ${all.columns.length}.`,
   );
-}
-
-function pick({ matrix, columns }: NamedMatrix, wanted: readonly string[] | undefined, name: string): NamedMatrix {
-  if (wanted === undefined) return { matrix, columns };
-  const places = wanted.map((column) => {
-    const place = columns.indexOf(column);
-    if (place >= 0) return place;
-    throw new CortuneError(
-      'ERR_DATA',
-      `${name}: Expected a response column \`${column}\` (did you mean \`${closest(column, columns)}\`?), it has ${columns.slice(0, 12).join(', ')}${columns.length > 12 ? ', ...' : ''}.`,
-    );
-  });
-  const data = new Float32Array(matrix.rows * places.length);
-  for (let row = 0; row < matrix.rows; row++)
-    for (const [to, from] of places.entries())
-      data[row * places.length + to] = matrix.data[row * matrix.columns + from]!;
-  return { matrix: { data, rows: matrix.rows, columns: places.length }, columns: [...wanted] };
 }
 
 /** Trials need a row each; words need to fall on the volumes, and those that do not are counted. */

@@ -7,8 +7,8 @@ import type { SubjectMode } from './schema.js';
 import { kStory } from './story.js';
 import type { Dataset, Matrix, Stimuli, Target, Word } from './types.js';
 
-/** Names of data sets that are simulated: `simulated:` and options, as in `simulated:layer=2,snr=4`. */
-const kPrefix = 'simulated:';
+/** Names of data sets that are simulated: `simulated`, or with options `simulated:layer=2,snr=4`. */
+const kName = /^simulated(?::(.*))?$/;
 /** Seconds per volume of the simulated recording, and volumes after its last word, for the response to pass. */
 const kTr = 2;
 const kTail = 4;
@@ -39,15 +39,15 @@ const kRanges: Record<Exclude<keyof SimulatedOptions, 'kind'>, { from: number; t
 };
 
 export function isSimulated(name: string): boolean {
-  return name.startsWith(kPrefix);
+  return kName.test(name);
 }
 
-/** Reads `simulated:` or `simulated:kind=trials,layer=2,targets=4,subjects=5,snr=1,seed=0`. @throws RangeError (ERR_ARGUMENT). */
+/** Reads `simulated` or `simulated:kind=trials,layer=2,targets=4,subjects=5,snr=1,seed=0`. @throws RangeError (ERR_ARGUMENT). */
 export function parseSimulated(name: string): SimulatedOptions {
   const options = { ...kDefaults };
-  if (!isSimulated(name)) throw expected('data', `a name that starts with ${kPrefix}`, name);
-  const rest = name.slice(kPrefix.length);
-  for (const part of rest === '' ? [] : rest.split(',')) {
+  const found = kName.exec(name);
+  if (!found) throw expected('data', '`simulated` or `simulated:KEY=VALUE,...`', name);
+  for (const part of (found[1] ?? '').split(',').filter((one) => one.trim() !== '')) {
     const [key = '', value = ''] = part.split('=').map((piece) => piece.trim());
     if (key === 'kind' && (value === 'words' || value === 'trials')) options.kind = value;
     else if (key in kRanges) options[key as keyof typeof kRanges] = inRange(key as keyof typeof kRanges, value);

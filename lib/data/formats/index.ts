@@ -75,14 +75,19 @@ export function parseTable(bytes: Uint8Array, path: string): Table {
 }
 
 function select(matrix: Matrix, name: string, wanted?: readonly ColumnName[]): NamedMatrix {
-  const header = Array.from({ length: matrix.columns }, (_, i) => String(i));
-  if (wanted === undefined) return { matrix, columns: header };
-  const places = columnIndices(name, header, wanted);
-  const data = new Float32Array(matrix.rows * places.length);
-  for (let row = 0; row < matrix.rows; row++)
-    for (const [to, from] of places.entries())
-      data[row * places.length + to] = matrix.data[row * matrix.columns + from]!;
-  return { matrix: { data, rows: matrix.rows, columns: places.length }, columns: places.map(String) };
+  const columns = Array.from({ length: matrix.columns }, (_, i) => String(i));
+  return pickColumns({ matrix, columns }, wanted, name);
+}
+
+/** Some of the columns, in the order asked for; all when none are asked for. @throws ERR_DATA for a missing one. */
+export function pickColumns(all: NamedMatrix, wanted: readonly ColumnName[] | undefined, name: string): NamedMatrix {
+  if (wanted === undefined) return all;
+  const { data: from, rows, columns } = all.matrix;
+  const places = columnIndices(name, all.columns, wanted);
+  const data = new Float32Array(rows * places.length);
+  for (let row = 0; row < rows; row++)
+    for (const [i, place] of places.entries()) data[row * places.length + i] = from[row * columns + place]!;
+  return { matrix: { data, rows, columns: places.length }, columns: places.map((place) => all.columns[place]!) };
 }
 
 /** Names a column of text may have when none is given. */
