@@ -92,8 +92,11 @@ export interface WeightSource {
   file: number;
   /** Name in that file. */
   stored: string;
-  /** 'transpose': stored [in, out]; 'unpermute': GGUF's interleaved rotary rows, `heads` of them. */
-  transform: '' | 'transpose' | 'unpermute';
+  /**
+   * 'transpose': stored [in, out]; 'unpermute': GGUF's interleaved rotary rows, `heads` of them; 'regroup': GGUF's NeoX rows, all q,
+   * all k, all v, back to q, k, v of each of `heads` heads.
+   */
+  transform: '' | 'transpose' | 'unpermute' | 'regroup';
   heads: number;
 }
 
@@ -250,7 +253,12 @@ export interface Native {
 
   tune(args: TuneArgs, onProgress?: OnProgress): Job<TuneResult>;
   /** Names and values of a lane's trained tensors, as PEFT (LoRA) or transformers (full) name them. */
-  laneTensors(args: { lanes: LanesHandle; lane: number }): Job<{ names: string[]; tensors: TensorHandle[] }>;
+  laneTensors(args: {
+    lanes: LanesHandle;
+    lane: number;
+    /** Names of matrices to hand out as [in, out] (GPT-2's files hold them so). */
+    transposed: string[];
+  }): Job<{ names: string[]; tensors: TensorHandle[] }>;
   lanesFromTensors(args: {
     model: ModelHandle;
     method: string;

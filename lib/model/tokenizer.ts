@@ -1,0 +1,265 @@
+/** Text to token ids and back, with the place of every token in the text. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Tokenizer } from '@huggingface/tokenizers';
+import { CortuneError, expected } from '../errors.js';
+import { buildNormalizer, type Normalizer, textOf, unitsOf } from './normalize.js';
+import { type AlignOptions, alignTokens, type Span, trimSpaces } from './offsets.js';
+import {
+  type PartJson,
+  type TokenizerConfigJson,
+  type TokenizerJson,
+  tokenizerFromBpeFiles,
+  tokenizerFromVocabText,
+} from './tokenizer-json.js';
+
+/** A text's tokens. */
+export interface Encoded {
+  ids: Int32Array;
+  /** Two numbers a token: start and end in the text (UTF-16 units, end exclusive); -1, -1 for tokens the tokenizer put around it. */
+  offsets: Int32Array;
+}
+
+/** What a tokenizer is made of. */
+export interface TokenizerParts {
+  json: TokenizerJson;
+  config: TokenizerConfigJson;
+  /** Names the file in messages. */
+  path: string;
+}
+
+/** All parts of one kind, those inside sequences too. */
+function partsOf(part: PartJson | null, inner: string): PartJson[] {
+  if (!part) return [];
+  const nested = part[inner];
+  return [part, ...(Array.isArray(nested) ? nested.flatMap((each: PartJson) => partsOf(each, inner)) : [])];
+}
+
+/** The library's `Digits` knows ASCII only; the reference counts every numeric character. */
+function mendDigits(part: PartJson | null): PartJson | null {
+  if (!part) return part;
+  if (part.type === 'Digits') {
+    const Regex = part.individual_digits ? '\\p{N}' : '\\p{N}+';
+    return { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false };
+  }
+  const inner = part.pretokenizers;
+  return Array.isArray(inner) ? { ...part, pretokenizers: inner.map(mendDigits) } : part;
+}
+
+const kSentinel = '\uFFFC';
+
+export class TextTokenizer {
+  /** One more than the largest id of the vocabulary. */
+  readonly vocabSize: number;
+  private readonly tokenizer: Tokenizer;
+  private readonly normalize: Normalizer;
+  private readonly align: AlignOptions;
+  private readonly firstOnly: boolean;
+  private readonly literals: RegExp | undefined;
+  private readonly trim: { prefixSpace: boolean } | undefined;
+  private readonly before: number[];
+  private readonly after: number[];
+  private readonly byContent: Map<string, number>;
+  private readonly cleanUp: boolean;
+  private readonly limit: number;
+  private readonly path: string;
+
+  /** `embeddingRows` is the model's vocabulary. Throws ERR_CONFIG when the tokenizer has more tokens than the model knows. */
+  constructor(parts: TokenizerParts, embeddingRows: number = Number.POSITIVE_INFINITY) {
+    const { json, config, path } = parts;
+    this.path = path;
+    this.limit = embeddingRows;
+    const { model } = json;
+    const ids = Array.isArray(model.vocab) ? model.vocab.map((_, id) => id) : Object.values(model.vocab);
+    this.vocabSize = ids.reduce((most, id) => Math.max(most, id + 1), 0);
+    if (this.vocabSize > embeddingRows)
+      throw new CortuneError(
+        'ERR_CONFIG',
+        `Expected the tokenizer of the model, with at most ${embeddingRows} tokens, got one with ${this.vocabSize} in ${path}: a wrong tokenizer. Put the model's own there.`,
+      );
+    this.normalize = buildNormalizer(json.normalizer);
+    this.tokenizer = this.build(json, config);
+    this.cleanUp = config.clean_up_tokenization_spaces ?? false;
+    this.byContent = new Map(json.added_tokens.map(({ content, id }) => [content, id]));
+    this.align = this.alignOptions(json);
+    this.firstOnly = partsOf(json.pre_tokenizer, 'pretokenizers').some((part) => part.prepend_scheme === 'first');
+    const raw = json.added_tokens.filter((token) => !token.normalized).map((token) => token.content);
+    const longestFirst = raw
+      .sort((a, b) => b.length - a.length)
+      .map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+    this.literals = longestFirst.length > 0 ? new RegExp(longestFirst.join('|'), 'g') : undefined;
+    const trimming = partsOf(json.post_processor, 'processors').find(
+      (part) => (part.type === 'ByteLevel' || part.type === 'RobertaProcessing') && part.trim_offsets !== false,
+    );
+    this.trim = trimming && { prefixSpace: trimming.add_prefix_space !== false };
+    [this.before, this.after] = this.around();
+  }
+
+  private build(json: TokenizerJson, config: TokenizerConfigJson): Tokenizer {
+    try {
+      const tokenizer = new Tokenizer(
+        { ...json, normalizer: null, pre_tokenizer: mendDigits(json.pre_tokenizer) },
+        config,
+      );
+      // Ours gives the same text with the places of its characters, so that both see one normalised text.
+      const normalize = (text: string) => textOf(this.normalize(unitsOf(text)));
+      if (json.normalizer) Object.assign(tokenizer, { normalizer: normalize });
+      return tokenizer;
+    } catch (error) {
+      throw new CortuneError('ERR_FORMAT', `Expected a tokenizer in ${this.path}, but ${(error as Error).message}.`, {
+        cause: error,
+      });
+    }
+  }
+
+  private alignOptions(json: TokenizerJson): AlignOptions {
+    const before = partsOf(json.pre_tokenizer, 'pretokenizers');
+    const bytes = before.find((part) => part.type === 'ByteLevel');
+    const metaspace = before.find((part) => part.type === 'Metaspace');
+    const isWordPiece =
+      json.model.type === 'WordPiece' || (!json.model.type && 'max_input_chars_per_word' in json.model);
+    const isPrefixed = metaspace && metaspace.prepend_scheme !== 'never' && metaspace.add_prefix_space !== false;
+    return {
+      spelling: isWordPiece ? 'wordpiece' : bytes ? 'bytes' : 'metaspace',
+      prefix: bytes?.add_prefix_space ? ' ' : isPrefixed ? '▁' : '',
+      isLiteral: (token) => this.byContent.has(token),
+      unknown: json.model.unk_token ?? undefined,
+      continuing: String(json.model.continuing_subword_prefix ?? ''),
+    };
+  }
+
+  /** Ids that the tokenizer puts before and after every text. */
+  private around(): [number[], number[]] {
+    const processed = this.tokenizer.post_processor?.([kSentinel], null, true) as { tokens: string[] } | undefined;
+    const tokens = processed?.tokens ?? [kSentinel];
+    const ids = tokens.map((token) => (token === kSentinel ? -1 : this.idOf(token)));
+    const at = ids.indexOf(-1);
+    return [ids.slice(0, at), ids.slice(at + 1)];
+  }
+
+  private idOf(token: string): number {
+    const id = this.byContent.get(token) ?? this.tokenizer.token_to_id(token);
+    if (id === undefined)
+      throw new CortuneError(
+        'ERR_FORMAT',
+        `Expected the tokenizer in ${this.path} to know its own token \`${token}\`.`,
+      );
+    return id;
+  }
+
+  /**
+   * The tokens of `text`. `special` (default true) adds what the tokenizer puts around every text, as `<s>` or `[CLS]` and `[SEP]`.
+   * Throws ERR_CONFIG when a token is none of the model's.
+   */
+  encode(text: string, options: { special?: boolean } = {}): Encoded {
+    if (typeof text !== 'string') throw expected('text', 'a string', text, 'type');
+    const { ids, tokens } = this.tokenizer.encode(text, { add_special_tokens: false });
+    const unknown = ids.findIndex((id: number | undefined) => id === undefined || id >= this.limit);
+    if (unknown >= 0)
+      throw new CortuneError(
+        'ERR_CONFIG',
+        `Expected tokens of the model's ${this.limit}, got \`${tokens[unknown]}\` with id ${ids[unknown]}. The tokenizer in ${this.path} does not fit the model, or the text holds a token it was not made for.`,
+      );
+    const spans = this.spans(text, tokens);
+    const special = options.special ?? true;
+    const before = special ? this.before : [];
+    const after = special ? this.after : [];
+    const none = (count: number) => new Array<number>(2 * count).fill(-1);
+    return {
+      ids: Int32Array.from([...before, ...ids, ...after]),
+      offsets: Int32Array.from([...none(before.length), ...spans.flat(), ...none(after.length)]),
+    };
+  }
+
+  private spans(text: string, tokens: string[]): Span[] {
+    const spans: Span[] = [];
+    let next = 0;
+    for (const [i, section] of this.sections(text).entries()) {
+      if (section.literal) {
+        spans.push([section.start, section.start + section.text.length]);
+        next++;
+        continue;
+      }
+      let end = next;
+      while (end < tokens.length && !(this.literals && this.isRaw(tokens[end]!))) end++;
+      spans.push(...alignTokens(this.sectionUnits(section), tokens.slice(next, end), this.sectionAlign(i)));
+      next = end;
+    }
+    if (this.trim) trimSpaces(tokens, spans, this.trim.prefixSpace);
+    return spans;
+  }
+
+  private isRaw(token: string): boolean {
+    return this.byContent.has(token) && token.match(this.literals!)?.[0] === token;
+  }
+
+  private sectionUnits(section: { text: string; start: number }) {
+    const units = this.normalize(unitsOf(section.text, section.start));
+    return this.align.spelling === 'metaspace'
+      ? units.map((unit) => (unit.text === ' ' ? { ...unit, text: '▁' } : unit))
+      : units;
+  }
+
+  /** A Metaspace prefix of scheme `first` stands before the first section only. */
+  private sectionAlign(index: number): AlignOptions {
+    return index > 0 && this.align.prefix === '▁' && this.firstOnly ? { ...this.align, prefix: '' } : this.align;
+  }
+  /** Text parted at tokens that stand for themselves. */
+  private sections(text: string): { text: string; start: number; literal: boolean }[] {
+    const out: { text: string; start: number; literal: boolean }[] = [];
+    let at = 0;
+    const rest = (end: number) => {
+      if (end > at) out.push({ text: text.slice(at, end), start: at, literal: false });
+    };
+    for (const match of this.literals ? text.matchAll(this.literals) : []) {
+      rest(match.index);
+      out.push({ text: match[0], start: match.index, literal: true });
+      at = match.index + match[0].length;
+    }
+    rest(text.length);
+    return out;
+  }
+
+  /** The text of `ids`, special tokens included. */
+  decode(ids: ArrayLike<number>): string {
+    if (ids.length === 0) return '';
+    return this.tokenizer.decode(Array.from(ids), { clean_up_tokenization_spaces: this.cleanUp });
+  }
+}
+
+async function readJson<T>(path: string): Promise<T> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as T;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new CortuneError('ERR_FORMAT', `Expected ${path} to be JSON, but ${error.message}. Download it again.`);
+  }
+}
+
+/**
+ * The tokenizer's parts in a model folder: `tokenizer.json`, else `vocab.json` with `merges.txt`, else `vocab.txt`; nothing when there is
+ * none. Throws ERR_FORMAT for files that make no sense.
+ */
+export async function readTokenizerParts(folder: string): Promise<TokenizerParts | undefined> {
+  const at = (name: string) => join(folder, name);
+  const has = (name: string) => existsSync(at(name));
+  const config = has('tokenizer_config.json') ? await readJson<TokenizerConfigJson>(at('tokenizer_config.json')) : {};
+  if (has('tokenizer.json')) {
+    const json = await readJson<Partial<TokenizerJson>>(at('tokenizer.json'));
+    if (typeof json?.model?.vocab !== 'object' || json.model.vocab === null)
+      throw new CortuneError('ERR_FORMAT', `Expected ${at('tokenizer.json')} to hold a vocabulary. Download it again.`);
+    const blank = { added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
+    return { json: { ...blank, ...json, model: json.model }, config, path: at('tokenizer.json') };
+  }
+  if (has('vocab.json') && has('merges.txt')) {
+    const vocab = await readJson<Record<string, number>>(at('vocab.json'));
+    const json = tokenizerFromBpeFiles(vocab, await readFile(at('merges.txt'), 'utf8'), config);
+    return { json, config, path: at('vocab.json') };
+  }
+  if (has('vocab.txt')) {
+    const json = tokenizerFromVocabText(await readFile(at('vocab.txt'), 'utf8'), config);
+    return { json, config, path: at('vocab.txt') };
+  }
+  return undefined;
+}
