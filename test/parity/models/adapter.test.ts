@@ -1,0 +1,146 @@
+/** Adapters on disk: peft's load here, ours load in peft, and a saved one is the lane it came from. */
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadModel, type Model } from '../../../lib/model/load.js';
+import { loadAdapter, saveAdapter } from '../../../lib/tune/adapter.js';
+import type { Lanes } from '../../../lib/tune/lanes.js';
+import { tune } from '../../../lib/tune/tune.js';
+import { expectClose, float32Tolerance } from '../../helpers/arrays.js';
+import { kNoPeft, pythonWithPeft, runPython } from '../../helpers/peer-python.js';
+import { forward } from '../../helpers/run-model.js';
+import { readPlain } from '../../helpers/safetensors.js';
+import { temporaryFolder } from '../../helpers/temporary.js';
+import { goldenOf, kTunedModels, tinyModel, tuneGoldenOf } from '../../helpers/tiny-models.js';
+
+const kLogits = float32Tolerance(48, 20);
+const kTemporary = temporaryFolder();
+const kScript = fileURLToPath(new URL('load_adapter.py', import.meta.url));
+const kTexts = ['The rabbit ran over a small hill.', 'Nobody answered, because the room was empty.'];
+
+describe.each(kTunedModels)('%s', (name) => {
+  let model: Model;
+  let lanes: Lanes;
+  const ids = goldenOf(name).ids[1]!;
+  const saved = (k: number) => join(kTemporary, `${name}-${k}`);
+
+  beforeAll(async () => {
+    model = await loadModel(tinyModel(name));
+    const { modules } = tuneGoldenOf(name).lora;
+    ({ lanes } = await tune(model, kTexts, {
+      targets: modules,
+      lr: [3e-2, 1e-2],
+      rank: 3,
+      alpha: 5,
+      steps: 4,
+      batch: 2,
+    }));
+    for (const k of [0, 1]) await saveAdapter(model, lanes, k, saved(k));
+  });
+  afterAll(() => {
+    lanes.dispose();
+    model.dispose();
+  });
+
+  it('reads an adapter that peft saved', async () => {
+    using adapter = await loadAdapter(model, join(tinyModel(name), 'tune', 'adapter-after'));
+    const { logits } = await forward(model, [ids], adapter.handle);
+    expectClose(logits!.data, tuneGoldenOf(name).tensors.get('lora_logits')!.data, kLogits, 'logits');
+  });
+
+  it('writes the files that peft writes', () => {
+    const theirs = join(tinyModel(name), 'tune', 'adapter-after');
+    const [ours, reference] = [saved(0), theirs].map((dir) => readPlain(join(dir, 'adapter_model.safetensors')));
+    expect([...ours!.keys()].sort()).toEqual([...reference!.keys()].sort());
+    const config = (dir: string) =>
+      JSON.parse(readFileSync(join(dir, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+    const [a, b] = [config(saved(0)), config(theirs)];
+    for (const key of ['peft_type', 'task_type', 'bias', 'fan_in_fan_out', 'lora_dropout', 'modules_to_save'])
+      expect(a[key], key).toEqual(b[key]);
+    expect([...(a.target_modules as string[])].sort()).toEqual(b.target_modules);
+    expect([a.r, a.lora_alpha]).toEqual([3, 5]);
+  });
+
+  it('reads back the lane that it saved', async () => {
+    for (const k of [0, 1]) {
+      using again = await loadAdapter(model, saved(k));
+      const [ours, before] = [await forward(model, [ids], again.handle), await forward(model, [ids], lanes.handle, k)];
+      // the same numbers in the same operations; alone, a lane's product may be summed in another order
+      expectClose(ours.logits!.data, before.logits!.data, kLogits, `lane ${k}`);
+    }
+  });
+
+  it('goes on tuning from a saved adapter as from the lane itself', async () => {
+    using again = await loadAdapter(model, saved(0));
+    const options = { from: again, lr: [1e-2], steps: 2, batch: 2 };
+    const [first, second] = [await tune(model, kTexts, options), await tune(model, kTexts, options)];
+    expect(second.losses).toEqual(first.losses);
+    first.lanes.dispose();
+    second.lanes.dispose();
+  });
+});
+
+describe('in peft', () => {
+  const python = pythonWithPeft();
+
+  it.for(kTunedModels)('an adapter of %s gives the same logits', { timeout: 180_000 }, async (name, context) => {
+    if (!python) return context.skip(kNoPeft);
+    const ids = goldenOf(name).ids[1]!;
+    using model = await loadModel(tinyModel(name));
+    using adapter = await loadAdapter(model, join(kTemporary, `${name}-1`));
+    const { logits } = await forward(model, [ids], adapter.handle);
+    const args = [tinyModel(name), join(kTemporary, `${name}-1`), ids.join(',')];
+    const theirs = runPython<{ shape: number[]; logits: number[] }>(python, kScript, args);
+    expect(logits!.shape).toEqual(theirs.shape);
+    expectClose(logits!.data, theirs.logits, kLogits, 'logits');
+  });
+});
+
+describe('refuses', () => {
+  let model: Model;
+  beforeAll(async () => {
+    model = await loadModel(tinyModel('llama'));
+  });
+  afterAll(() => model.dispose());
+
+  function changed(copy: string, keys: Record<string, unknown>): string {
+    const dir = join(kTemporary, copy);
+    cpSync(join(tinyModel('llama'), 'tune', 'adapter-after'), dir, { recursive: true });
+    const path = join(dir, 'adapter_config.json');
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...keys }));
+    return dir;
+  }
+
+  it.each([
+    ['another kind of adapter', { peft_type: 'IA3' }, 'peft_type'],
+    ['DoRA', { use_dora: true }, 'use_dora'],
+    ['trained biases', { bias: 'all' }, 'bias'],
+    ['modules saved whole', { modules_to_save: ['lm_head'] }, 'modules_to_save'],
+    ['ranks that differ by module', { rank_pattern: { q_proj: 2 } }, 'rank_pattern'],
+    ['a rank of zero', { r: 0 }, '`r`'],
+  ])('%s', async (what, keys, says) => {
+    await expect(loadAdapter(model, changed(what, keys))).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringContaining(says),
+    });
+  });
+
+  it('a rank that is not the tensors’', async () => {
+    await expect(loadAdapter(model, changed('other-rank', { r: 2 }))).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringContaining('shape'),
+    });
+  });
+
+  it('an adapter of another model', async () => {
+    await expect(loadAdapter(model, join(tinyModel('gpt2'), 'tune', 'adapter-after'))).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringContaining('another model'),
+    });
+  });
+
+  it('a folder without an adapter', async () => {
+    await expect(loadAdapter(model, tinyModel('llama'))).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
+  });
+});
