@@ -77,7 +77,7 @@ ${figure(
   html`<div class="controls" id="choices"></div><div class="controls" id="legend"></div>`,
   html`<p id="band"></p><details><summary>Numbers</summary>${layerTable(summary)}</details>`,
 )}
-${figure('heat', 'Regions', html`<div class="controls" id="heat-choice"></div>`)}
+${figure('heat', 'Regions', html`<div class="controls" id="heat-choice"></div>`, html`<p id="heat-note"></p>`)}
 <div class="pair">${figure('rates', 'Learning rate', null)}${figure('losses', 'Training loss', null)}</div>
 <section class="screen" aria-labelledby="scores-title"><h2 id="scores-title">Every score</h2><div id="scores"></div></section>
 ${failures(summary)}

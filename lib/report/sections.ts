@@ -30,8 +30,8 @@ function unique(texts: string[]): string[] {
 export function summaryTable(summary: Summary): Html {
   const done = summary.rows.filter((row) => row.status === 'done');
   const top = Math.max(...done.map((row) => row.bestR).filter(Number.isFinite));
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Summary of runs"><table>
-    <caption>Mean Pearson r over ${summary.over}. The best layer is chosen on the scores that are shown, so its score is a little high.</caption>
+  return html`<p class="quiet" id="summary-note">Mean Pearson r over ${summary.over}. The best layer is chosen on the scores that are shown, so its score is a little high.</p>
+    <div class="scroll" tabindex="0" role="region" aria-label="Summary of runs"><table aria-describedby="summary-note">
     <thead><tr><th scope="col">run</th><th scope="col">best layer</th><th scope="col">r</th><th scope="col">r / ceiling</th><th scope="col">r at layer 0</th></tr></thead>
     <tbody>${done.map(
       (row) =>

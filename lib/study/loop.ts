@@ -10,6 +10,12 @@ const kPoll = 500; // ms between looks at what other processes are doing
 /** Not a property of the run: the same run may succeed elsewhere, or later. Such an error ends the study and records nothing. */
 const kOurs: ReadonlySet<ErrorCode> = new Set(['ERR_CANCELLED', 'ERR_IO', 'ERR_SETUP', 'ERR_NETWORK', 'ERR_NOT_FOUND']);
 
+/** The runs of a batch, and what must live until they are written (tuned weights). */
+export interface Computed {
+  runs: NewRun[];
+  dispose(): void;
+}
+
 export interface LoopOptions {
   /** Compute everything again and replace it. */
   force?: boolean | undefined;
@@ -17,7 +23,7 @@ export interface LoopOptions {
   retryFailed?: boolean | undefined;
   signal?: AbortSignal | undefined;
   /** Computes the runs of a batch: one result for each, in order. */
-  compute(batch: Batch): Promise<NewRun[]>;
+  compute(batch: Batch): Promise<Computed>;
   /** Makes the record of a run that failed. */
   failed(run: Run, batch: Batch, error: { code: string; message: string }): NewRun;
   /** After each batch. */
@@ -25,7 +31,7 @@ export interface LoopOptions {
 }
 
 /** Which runs of a plan still have to be computed. */
-export async function pendingRuns(store: Store, plan: Plan, options: { force?: boolean; retryFailed?: boolean } = {}) {
+export async function pendingRuns(store: Store, plan: Plan, options: Pick<LoopOptions, 'force' | 'retryFailed'> = {}) {
   const pending = new Set<string>();
   for (const run of plan.runs) {
     const status = options.force ? undefined : (await store.run(run.id))?.status;
@@ -37,11 +43,7 @@ export async function pendingRuns(store: Store, plan: Plan, options: { force?: b
 /** Runs every pending batch. Resolves when all runs of the plan are in the store, whoever computed them. */
 export async function runBatches(store: Store, plan: Plan, options: LoopOptions): Promise<void> {
   const claims = await Claims.open(store.folder);
-  const pending = await pendingRuns(store, plan, {
-    ...options,
-    force: options.force ?? false,
-    retryFailed: options.retryFailed ?? false,
-  });
+  const pending = await pendingRuns(store, plan, options);
   let left = plan.batches.map((batch) => ({ batch, ids: idsOf(batch, pending) })).filter(({ ids }) => ids.length > 0);
   while (left.length > 0) {
     const waiting: typeof left = [];
@@ -77,19 +79,20 @@ async function stillPending(store: Store, ids: string[], options: LoopOptions): 
 }
 
 async function runBatch(store: Store, batch: Batch, options: LoopOptions): Promise<void> {
-  let runs: NewRun[];
-  let failed = false;
+  let computed: Computed;
   try {
-    runs = await options.compute(batch);
-    failed = runs.some((run) => run.record.status === 'failed');
+    computed = await options.compute(batch);
   } catch (error) {
     const code = codeOf(error);
     if (options.signal?.aborted) throw new CortuneError('ERR_CANCELLED', 'Interrupted.', { cause: error });
     if (kOurs.has(code)) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    runs = batch.runs.map((run) => options.failed(run, batch, { code, message }));
-    failed = true;
+    computed = { runs: batch.runs.map((run) => options.failed(run, batch, { code, message })), dispose: () => {} };
   }
-  await store.commit(runs, { replace: options.force ?? false });
-  options.onBatch?.(batch, failed ? 'failed' : 'done');
+  try {
+    await store.commit(computed.runs, { replace: options.force ?? false });
+  } finally {
+    computed.dispose();
+  }
+  options.onBatch?.(batch, computed.runs.some((run) => run.record.status === 'failed') ? 'failed' : 'done');
 }

@@ -1,4 +1,5 @@
 /** The plan of a study: its runs, named by the hash of all that decides their results, and grouped into lane batches. */
+import type { Pool } from '../embed/embed.js';
 import { contentId } from './hash.js';
 import { kFormat, type RunKey, type RunLabels } from './records.js';
 import type { MethodEntry, Study } from './schema.js';
@@ -14,11 +15,11 @@ export interface Run {
 
 /** Runs that are computed together: lanes on one base model, or a single run. */
 export interface Batch {
-  /** As `loadModel` takes it; null for controls. */
+  /** As the study names it, `untrained:` before it for random weights; null for controls. */
   model: string | null;
   method: string;
-  /** LoRA: names of the modules adapted; the same for all lanes. */
-  targets: string[];
+  /** Random weights of an untrained model. */
+  seed: number;
   runs: Run[];
 }
 
@@ -36,7 +37,7 @@ export interface Known {
   models: ReadonlyMap<string, string>;
 }
 
-/** The models a study needs, as `loadModel` takes them: each model, and its untrained twin where a run asks for one. */
+/** The models a study needs: each model, and its untrained twin where a run asks for one. */
 export function modelsOf(study: Study): string[] {
   const untrained = study.methods.some((entry) => entry.method === 'untrained');
   const trained = study.methods.some((entry) => entry.method !== 'untrained');
@@ -52,33 +53,40 @@ export function untrainedOf(name: string): string {
 export function makePlan(study: Study, known: Known): Plan {
   const batches: Batch[] = [];
   const seen = new Set<string>();
-  const add = (model: string | null, method: string, targets: string[], runs: Run[]) => {
+  const add = (model: string | null, method: string, seed: number, runs: Run[]) => {
     const fresh = runs.filter((run) => !seen.has(run.id) && seen.add(run.id));
-    if (fresh.length > 0) batches.push({ model, method, targets, runs: fresh });
+    if (fresh.length > 0) batches.push({ model, method, seed, runs: fresh });
   };
-  for (const control of study.controls) add(null, control, [], [controlRun(study, known, control)]);
+  for (const control of study.controls) add(null, control, 0, [controlRun(study, known, control)]);
   for (const model of study.models)
     for (const entry of study.methods)
-      for (const seeds of entry.method === 'untuned' ? [study.seeds.slice(0, 1)] : study.seeds.map((seed) => [seed]))
-        for (const runs of chunks(runsOf(study, known, model, entry, seeds[0]!), lanesOf(entry)))
-          add(entry.method === 'untrained' ? untrainedOf(model) : model, entry.method, targetsOf(entry), runs);
+      for (const seed of entry.method === 'untuned' ? study.seeds.slice(0, 1) : study.seeds)
+        for (const lanes of laneGroups(runsOf(study, known, model, entry, seed), entry))
+          add(
+            entry.method === 'untrained' ? untrainedOf(model) : model,
+            entry.method,
+            entry.method === 'untrained' ? seed : 0,
+            lanes,
+          );
   return { study, batches, runs: batches.flatMap((batch) => batch.runs) };
 }
 
-/** Full fine-tuning changes the base itself and runs alone; adapters share it. */
-function lanesOf(entry: MethodEntry): number {
-  return entry.method === 'full' ? 1 : kMaxLanes;
-}
-
-function targetsOf(entry: MethodEntry): string[] {
-  return entry.method === 'lora' ? entry.targets : [];
+/** Lanes share rank and data order, so a batch holds the learning rates of one rank and seed. Full fine-tuning runs alone. */
+function laneGroups(runs: Run[], entry: MethodEntry): Run[][] {
+  if (entry.method !== 'lora') return runs.map((run) => [run]);
+  return entry.rank.flatMap((rank) =>
+    chunks(
+      runs.filter((run) => run.labels.rank === rank),
+      kMaxLanes,
+    ),
+  );
 }
 
 function runsOf(study: Study, known: Known, model: string, entry: MethodEntry, seed: number): Run[] {
   const name = entry.method === 'untrained' ? untrainedOf(model) : model;
   const hash = known.models.get(name);
   if (hash === undefined) throw new RangeError(`Expected the hash of ${name} among the known models`);
-  const common = { ...sharedKey(study, known), model: hash, embed: { ...study.embed } };
+  const common = { ...sharedKey(study, known), model: hash, embed: embedKey(study, known) };
   const run = (labels: Partial<RunLabels>, tune: RunKey['tune']) =>
     named(
       { model, method: entry.method, lr: null, rank: null, seed: null, ...labels },
@@ -94,11 +102,20 @@ function runsOf(study: Study, known: Known, model: string, entry: MethodEntry, s
     case 'lora':
       return entry.rank.flatMap((rank) =>
         entry.lr.map((lr) => {
-          const { alpha = 2 * rank, targets } = entry;
-          return run({ lr, rank, seed }, { ...study.tune, lr, seed, rank, alpha, targets: [...targets].sort() });
+          const targets = entry.targets ? [...entry.targets].sort() : 'default';
+          return run({ lr, rank, seed }, { ...study.tune, lr, seed, rank, alpha: entry.alpha, targets });
         }),
       );
   }
+}
+
+function embedKey(study: Study, known: Known) {
+  return { ...study.embed, pool: poolOf(study, known.data.kind) };
+}
+
+/** A word is the mean of its tokens, a text its last token, unless the study says otherwise. */
+export function poolOf(study: Study, kind: 'trials' | 'words'): Pool {
+  return study.embed.pool ?? (kind === 'words' ? 'mean' : 'last');
 }
 
 function controlRun(study: Study, known: Known, control: string): Run {
@@ -123,16 +140,21 @@ function chunks<T>(items: T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
-/** `SmolLM2-135M lora lr 0.001 rank 8 seed 0`: a run in words. */
+/** `SmolLM2-135M lora lr 1e-3 rank 8 seed 0`: a run in words. */
 export function runTitle(labels: RunLabels): string {
   const model = labels.model.split('/').at(-1) ?? '';
   return [model, methodTitle(labels), labels.seed === null ? '' : `seed ${labels.seed}`].filter(Boolean).join(' ');
 }
 
-/** `lora lr 0.001 rank 8` */
+/** `lora lr 1e-3 rank 8` */
 export function methodTitle(labels: RunLabels): string {
   const { method, lr, rank } = labels;
-  return [method.replace('_', ' '), lr === null ? '' : `lr ${lr}`, rank === null ? '' : `rank ${rank}`]
+  return [method.replace('_', ' '), lr === null ? '' : `lr ${rateText(lr)}`, rank === null ? '' : `rank ${rank}`]
     .filter(Boolean)
     .join(' ');
+}
+
+/** `1e-4`: learning rates as people write them. */
+export function rateText(lr: number): string {
+  return lr >= 0.01 ? String(lr) : lr.toExponential();
 }

@@ -66,6 +66,8 @@ export interface RunRecord {
   model: ModelSummary | null;
   /** Trained parameters; 0 when nothing was tuned. */
   trainable: number;
+  /** What a reader should know of the scores. */
+  warnings: string[];
   environment: Environment;
   /** ISO time at which it was complete. */
   created: string;

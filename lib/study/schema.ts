@@ -2,11 +2,32 @@
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { integer, listOf, oneOf, parseDescription, readDescription, real, section, text } from '../config.js';
+import { kDelays } from '../data/align.js';
+import { type Control, kControls } from '../data/controls.js';
+import { kSubjectModes } from '../data/schema.js';
+import { kContexts, kPools } from '../embed/embed.js';
+import { kDefaultAlphas, parseAlphas } from '../encode/alphas.js';
+import { parseFolds } from '../encode/folds.js';
+import { kPackings } from '../tune/batches.js';
+import { kSchedules } from '../tune/schedule.js';
 
 const kMaxRuns = 100_000;
 
 const learningRate = real(0, 10, { above: true });
 const seed = integer(0, 2 ** 31 - 1);
+/** A subject or variant called by a number or a text. */
+const label = z.union([z.number().transform(String), text('a name')], { error: 'a name or a number' });
+
+/** Text in a form that another module reads; its own sentence tells what is wrong. */
+function checked(what: string, read: (text: string) => unknown) {
+  return text(what).superRefine((value, context) => {
+    try {
+      read(value);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message });
+    }
+  });
+}
 
 /** Each tuning method's own options; a list is a grid. */
 const methods = {
@@ -16,14 +37,16 @@ const methods = {
     method: z.literal('lora'),
     lr: listOf(learningRate, 'learning rates').default([1e-4]),
     rank: listOf(integer(1, 4096), 'ranks').default([8]),
-    alpha: real(0, 1e6, { above: true }).optional(),
-    targets: listOf(text('a module name'), 'module names').default(['q_proj', 'v_proj']),
+    alpha: real(0, 1e6, { above: true }).default(8),
+    /** By default PEFT's for the family; `all-linear` for every linear module. */
+    targets: listOf(text('a module name'), 'module names').optional(),
   }),
   full: section('the method `full`', {
     method: z.literal('full'),
     lr: listOf(learningRate, 'learning rates').default([1e-5]),
   }),
 };
+const controlNames = Object.keys(kControls) as [Control, ...Control[]];
 const methodNames = ['untrained', 'untuned', 'lora', 'full'] as const;
 
 /** `untuned` is short for `{method: untuned}`. */
@@ -40,42 +63,54 @@ const data = z.preprocess(
   section('`data`', {
     dataset: text('the path of a dataset.yaml, or `simulated`'),
     root: text('a folder').optional(),
-    variant: text('the name of a variant').optional(),
-    subjects: listOf(text('a subject'), 'subjects').optional(),
+    variant: label.optional(),
+    /** One target a region (mean over subjects), one a subject and region, or both. */
+    subjects: oneOf(kSubjectModes).optional(),
+    include: listOf(label, 'subjects').optional(),
+    rois: listOf(text('a region'), 'regions').optional(),
+    detrend: text('how to remove drift').optional(),
   }),
 );
 
 const tune = section('`tune`', {
   steps: integer(1, 1_000_000).default(50),
   batch: integer(1, 4096).default(8),
-  block: integer(8, 8192).default(128),
-  schedule: oneOf(['constant', 'linear', 'cosine']).default('cosine'),
-  warmup: integer(0, 1_000_000).default(5),
+  /** `blocks`: the text cut into `block` tokens; `texts`: one sequence a passage. */
+  packing: oneOf(kPackings).default('blocks'),
+  block: integer(2, 1 << 20).default(128),
+  schedule: oneOf(kSchedules).default('linear'),
+  warmup: integer(0, 1_000_000).default(0),
   clip: real(0, 1e6).default(1),
   weight_decay: real(0, 1).default(0),
 });
 
 const embed = section('`embed`', {
-  pool: oneOf(['last', 'mean', 'first']).default('last'),
-  context: oneOf(['none', 'cumulative']).default('cumulative'),
+  /** By default the mean of a word's tokens, the last token of a text. */
+  pool: oneOf(kPools).optional(),
+  context: oneOf(kContexts).default('cumulative'),
   layers: z
     .union([z.literal('all'), z.array(integer(0, 1000)).min(1)], { error: '`all` or a list of layer numbers' })
     .default('all'),
+  /** Tokens in one sequence at most; by default the model's context. */
+  window: integer(2, 1 << 24).optional(),
 });
 
+/** Words to volumes; not used for trials. */
 const align = section('`align`', {
-  method: oneOf(['mean', 'sum', 'lanczos']).default('mean'),
-  delays: z.array(integer(0, 50), { error: 'a list of delays in volumes' }).min(1).max(50).default([1, 2, 3, 4]),
+  method: oneOf(['mean', 'sum', 'last', 'lanczos']).default('mean'),
+  time: oneOf(['onset', 'offset', 'middle']).default('middle'),
+  response: oneOf(['fir', 'hrf']).default('fir'),
+  delays: listOf(integer(0, 1000), 'delays in volumes', 100).default([...kDelays]),
 });
 
 const encode = section('`encode`', {
-  folds: text('folds such as `contiguous:5`').default('contiguous:5'),
-  inner_folds: integer(2, 50).default(5),
-  trim: integer(0, 1000).default(0),
+  folds: checked('folds such as `contiguous:5`', parseFolds).default('contiguous:5'),
+  inner_folds: integer(2, 1000).default(5),
+  trim: integer(0, 1_000_000).default(0),
   alphas: z
     .union(
       [
-        text(),
+        checked('alphas', parseAlphas),
         z
           .array(real(0, 1e300, { above: true }))
           .min(1)
@@ -85,8 +120,8 @@ const encode = section('`encode`', {
         error: 'positive numbers, or `logspace:FROM:TO:COUNT` in powers of ten',
       },
     )
-    .default('logspace:-1:8:10'),
-  standardize: oneOf(['center', 'zscore']).default('zscore'),
+    .default(kDefaultAlphas),
+  standardize: oneOf(['zscore', 'center']).default('zscore'),
   alpha_per: oneOf(['target', 'shared']).default('target'),
 });
 
@@ -101,7 +136,7 @@ export const studySchema = section('the study', {
   embed: embed.prefault({}),
   align: align.prefault({}),
   encode: encode.prefault({}),
-  controls: z.array(oneOf(['word_rate']), { error: 'a list of controls' }).default([]),
+  controls: z.array(oneOf(controlNames), { error: `a list of controls: ${controlNames.join(', ')}` }).default([]),
 }).superRefine((study, context) => {
   const runs = study.models.length * study.seeds.length * study.methods.reduce((sum, each) => sum + grid(each), 0);
   if (runs > kMaxRuns)

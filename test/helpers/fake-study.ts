@@ -39,7 +39,7 @@ export function fakeScores(run: Run, subjects = 4, layerCount = 13): Scores {
   const layers = run.labels.model === '' ? [0] : Array.from({ length: layerCount }, (_, l) => l);
   const count = 5;
   const size = layers.length * targets.length;
-  const gain = { word_rate: 0.05, untrained: 0.07, untuned: 0.16 }[run.labels.method] ?? 0.15 + 0.03 * dice(run.id);
+  const gain = { 'word_rate': 0.05, untrained: 0.07, untuned: 0.16 }[run.labels.method] ?? 0.15 + 0.03 * dice(run.id);
   const foldR: number[] = [];
   for (const l of layers)
     for (let f = 0; f < count; f++)
@@ -101,6 +101,7 @@ export function fakeRecord(run: Run, status: RunRecord['status'] = 'done'): RunR
         }
       : null,
     trainable: run.labels.lr === null ? 0 : 1000,
+    warnings: [],
     environment: { cortune: '0.1.0', node: process.version, threads: 2 },
     created: new Date().toISOString(),
     seconds: { tune: Math.random(), embed: Math.random(), encode: Math.random() },
@@ -152,7 +153,7 @@ export async function runFake(
     ...options,
     compute: async (batch) => {
       await sleep((options.pace ?? 0) * batch.runs.length, undefined, { signal: options.signal });
-      return batch.runs.map((run) => fakeRun(run));
+      return { runs: batch.runs.map((run) => fakeRun(run)), dispose: () => {} };
     },
     failed: (run, _, error) => ({ record: { ...fakeRecord(run, 'failed'), error } }),
   });

@@ -32,7 +32,7 @@ describe('a good study', () => {
     expect(study.name).toBe('study');
     expect(study.data).toEqual({ dataset: 'simulated' });
     expect(study.models).toEqual(['m']);
-    expect(study.methods[1]).toEqual({ method: 'lora', lr: [1e-3], rank: [8], targets: ['q_proj', 'v_proj'] });
+    expect(study.methods[1]).toEqual({ method: 'lora', lr: [1e-3], rank: [8], alpha: 8 });
     expect(study.encode.folds).toBe('contiguous:5');
     expect(study.seeds).toEqual([0]);
   });

@@ -35,7 +35,7 @@ beforeAll(() => {
     bundle: true,
     platform: 'node',
     format: 'esm',
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    banner: { js: "import { createRequire as from } from 'node:module'; const require = from(import.meta.url);" },
   });
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -120,8 +120,8 @@ describe('the store', () => {
     await runFake(folder);
     const { rows } = summarize(await readResults(folder));
     expect(rows.filter((row) => row.status === 'failed').map((row) => [row.method, row.error])).toEqual([
-      ['full lr 0.0001', 'Expected a finite loss, got NaN at step 3.'],
-      ['full lr 0.0001', 'Expected a finite loss, got NaN at step 3.'],
+      ['full lr 1e-4', 'Expected a finite loss, got NaN at step 3.'],
+      ['full lr 1e-4', 'Expected a finite loss, got NaN at step 3.'],
     ]);
     const again: string[] = [];
     await runFake(folder, { onBatch: (batch) => again.push(batch.method) });

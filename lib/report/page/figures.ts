@@ -18,6 +18,8 @@ import {
 
 export interface Figure {
   svg: Element | null;
+  /** Legend of the colour scale. */
+  key?: Element | null;
   /** What the figure shows, in words: its text alternative. */
   words: string;
 }
@@ -29,7 +31,7 @@ function frame(width: number, height: number, label: string): Plot.PlotOptions {
     width,
     height,
     marginLeft: 48,
-    marginBottom: 38,
+    marginBottom: 44,
     marginRight: 14,
     marginTop: 22,
     ariaLabel: label,
@@ -140,10 +142,12 @@ export function heatMap(set: PageSet, series: Series[], choices: Choices, of: st
   const cellWidth = (width - 80) / columns.length;
   const every = Math.ceil(columns.length / (width < 480 ? 8 : 16));
   const labels = Math.max(...rois.map((roi) => roi.length));
+  const domain = domainOf(cells.map((cell) => cell.value));
+  const middle = domain[0] + 0.6 * (domain[1] - domain[0]);
   const svg = Plot.plot({
     ...frame(width, 90 + rois.length * Math.max(26, Math.min(40, width / 14)), `${scoreName} of regions`),
     marginLeft: Math.min(140, 16 + labels * 7.2),
-    marginBottom: one ? 38 : 96,
+    marginBottom: one ? 44 : 96,
     x: one
       ? { ...kAxis, label: 'layer', ticks: columns.filter((_, i) => i % every === 0), padding: 0.04 }
       : {
@@ -154,19 +158,16 @@ export function heatMap(set: PageSet, series: Series[], choices: Choices, of: st
           tickFormat: (name: string) => (name.length > 22 ? `${name.slice(0, 21)}\u2026` : name),
         },
     y: { label: null, domain: rois, padding: 0.06 },
-    color: { scheme: 'YlGnBu', label: scoreName, ...domainOf(cells.map((cell) => cell.value)) },
+    color: { scheme: 'viridis', label: scoreName, domain },
     marks: [
       Plot.cell(cells, { x: 'column', y: 'roi', fill: 'value' }),
       ...(cellWidth > 38
-        ? [
-            Plot.text(cells, {
-              x: 'column',
-              y: 'roi',
-              text: (d) => number(d.value, 2),
-              fill: (d) => d.value,
-              className: 'cell-text',
-            }),
-          ]
+        ? [true, false].map((bright) =>
+            Plot.text(
+              cells.filter((cell) => cell.value > middle === bright),
+              { x: 'column', y: 'roi', text: (d) => number(d.value, 2), fill: bright ? '#000' : '#fff' },
+            ),
+          )
         : []),
       Plot.tip(
         cells,
@@ -185,12 +186,16 @@ export function heatMap(set: PageSet, series: Series[], choices: Choices, of: st
       .sort((a, b) => b.value - a.value)[0];
     return row ? `${roi}: ${number(row.value)} (${one ? `layer ${row.column}` : row.column}).` : `${roi}: none.`;
   });
-  return { svg, words: `Highest ${scoreName} of each region${one ? ` for ${one.title}` : ''}. ${tops.join(' ')}` };
+  const key =
+    svg.legend('color', { width: Math.min(260, width), marginLeft: 16, marginRight: 16, label: scoreName, ticks: 4 }) ??
+    null;
+  return { svg, key, words: `Highest ${scoreName} of each region${one ? ` for ${one.title}` : ''}. ${tops.join(' ')}` };
 }
 
-function domainOf(values: number[]): { domain: [number, number] } {
+/** Viridis: brighter is higher, on light and dark ground alike; black is read on its upper 40 %. */
+function domainOf(values: number[]): [number, number] {
   const finite = values.filter(Number.isFinite);
-  return { domain: [Math.min(0, ...finite), Math.max(0.01, ...finite)] };
+  return [Math.min(0, ...finite), Math.max(0.01, ...finite)];
 }
 
 /** Score at the best layer over the learning rate, a line a method and rank. */

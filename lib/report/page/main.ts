@@ -1,6 +1,6 @@
 /** The report's page: reads the results it carries, offers the choices, draws the figures again when one changes. */
 import type { PageData } from '../types.js';
-import { at, choice, h, tick } from './dom.js';
+import { at, choice, h, number, tick } from './dom.js';
 import { type Figure, heatMap, layerCurves, lossCurves, rateCurve } from './figures.js';
 import {
   type Choices,
@@ -50,9 +50,9 @@ function reset(): void {
 
 function change<Key extends keyof Choices>(key: Key, value: Choices[Key], again = false): void {
   choices[key] = value;
-  if (!again) return draw();
-  reset();
-  drawAll();
+  if (again) reset();
+  if (again) drawAll();
+  else draw();
 }
 
 function controls(): void {
@@ -102,12 +102,13 @@ function legend(): void {
 
 function put(id: string, make: (width: number) => Figure): void {
   const place = at(id);
-  const { svg, words } = make(Math.max(280, place.clientWidth));
+  const { svg, key, words } = make(Math.max(280, place.clientWidth));
   if (svg) {
     svg.setAttribute('role', 'img');
     svg.setAttribute('aria-label', words);
   }
-  place.replaceChildren(svg ?? h('p', { class: 'quiet' }, words));
+  key?.setAttribute('aria-hidden', 'true');
+  place.replaceChildren(svg ?? h('p', { class: 'quiet' }, words), ...(key ? [key] : []));
   at(`${id}-words`).textContent = svg ? words : '';
 }
 
@@ -116,13 +117,21 @@ function bandNote(): string {
   return hasFoldBand(choices) ? 'Bands: plus and minus one standard error over folds.' : '';
 }
 
+function ceilingNote(): string {
+  const ceiling = ceilingOf(set(), choices);
+  if (!Number.isFinite(ceiling)) return 'No ceiling could be estimated.';
+  return choices.ceiling ? '' : `The ceiling, ${number(ceiling)}, lies outside of the figure; tick it to see it.`;
+}
+
 function draw(): void {
   if (!set()) return;
   put('curves', (width) => layerCurves(data, set(), series, choices, width));
   put('heat', (width) => heatMap(set(), series, choices, heatOf, width));
   put('rates', (width) => rateCurve(data, set(), series, choices, width));
   put('losses', (width) => lossCurves(series, choices, width));
-  at('band').textContent = bandNote();
+  at('band').textContent = [bandNote(), ceilingNote()].filter(Boolean).join(' ');
+  const one = series.find((each) => each.key === heatOf);
+  at('heat-note').textContent = one ? `Layers of ${one.title}.` : 'Each line at its best layer.';
 }
 
 function drawAll(): void {

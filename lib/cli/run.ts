@@ -1,0 +1,187 @@
+/** `cortune run`: does a whole study, prints the table of methods x layers, writes the report. */
+import { join, resolve } from 'node:path';
+import type { CommandModule } from 'yargs';
+import { report } from '../report/report.js';
+import { runTitle } from '../study/plan.js';
+import type { Results, Summary, SummaryRow } from '../study/results.js';
+import { summarize } from '../study/results.js';
+import { type DryRun, dryRun, runStudy } from '../study/run.js';
+import { type CommandContext, type CommonOptions, FailedResult, runCommand, table } from './output.js';
+import { bytes } from './progress.js';
+
+interface Options extends CommonOptions {
+  study: string;
+  out?: string | undefined;
+  data?: string | undefined;
+  dryRun: boolean;
+  force: boolean;
+  retryFailed: boolean;
+}
+
+/** Lines that fit beside each other on a terminal; more are in the report. */
+const kColumns = 8;
+
+export const command: CommandModule<object, Options> = {
+  command: 'run <study>',
+  describe: 'Run a whole study: tune, embed, score, report',
+  builder: (yargs) =>
+    yargs
+      .positional('study', { type: 'string', demandOption: true, describe: 'Study file (YAML or JSON)' })
+      .option('out', { type: 'string', describe: 'Results folder; by default results/ and the name of the study file' })
+      .option('data', { type: 'string', describe: 'Folder of the data, instead of the one the study names' })
+      .option('dry-run', {
+        type: 'boolean',
+        default: false,
+        describe: 'Show the plan, its cost, and what is done; compute nothing',
+      })
+      .option('retry-failed', { type: 'boolean', default: false, describe: 'Compute runs again that failed before' })
+      .option('force', { type: 'boolean', default: false, describe: 'Compute everything again and replace it' })
+      .example('$0 run examples/quick.yaml', 'A small study on a simulated subject')
+      .example('$0 run examples/alice.yaml --dry-run', 'What it would do')
+      .example('$0 run study.yaml --out results/mine --data ~/data/alice', 'With the data somewhere else')
+      .epilogue(
+        'Ctrl-C (or a crash, or kill -9) loses at most the lane batch in flight: the same command goes on from there and\nends with the same numbers. Runs that are complete are used again, also by other studies in the same folder.\nexamples/alice.yaml explains the study file.',
+      ) as never,
+  handler: (argv) =>
+    runCommand(argv, async (ctx) => {
+      const out = argv.out ?? join('results', nameOf(argv.study));
+      const common = { dataRoot: argv.data, signal: ctx.signal, onProgress: ctx.progress, note: ctx.note };
+      if (argv.dryRun) {
+        const plan = await dryRun(argv.study, { ...common, out, force: argv.force, retryFailed: argv.retryFailed });
+        ctx.result(planJson(plan), () => planText(plan));
+        return;
+      }
+      const results = await runStudy(argv.study, { ...common, out, force: argv.force, retryFailed: argv.retryFailed });
+      await show(results, out, ctx);
+    }),
+};
+
+function nameOf(study: string): string {
+  return (study.split(/[\\/]/).at(-1) ?? 'study').replace(/\.[^.]*$/, '');
+}
+
+async function show(results: Results, out: string, ctx: CommandContext): Promise<void> {
+  const summary = summarize(results);
+  const page = resolve(await report(out));
+  const sources = sourcesOf(results);
+  ctx.result(resultJson(results, summary, page), () =>
+    [...sources, '', tableText(summary), '', `Report: ${page}`].join('\n'),
+  );
+  const failed = summary.rows.filter((row) => row.status === 'failed');
+  for (const row of failed) ctx.note(`Failed: ${row.title}: ${row.error}`);
+  if (failed.length === summary.rows.length) throw new FailedResult();
+}
+
+/** Which data, which model: said plainly, before any number. */
+function sourcesOf({ runs }: Results): string[] {
+  const records = runs.map((run) => run.record);
+  const data = new Set(records.map((record) => `Data: ${record.data.source}`));
+  const models = new Set(records.flatMap((record) => (record.model ? [`Model: ${record.model.source}`] : [])));
+  const warnings = new Set(records.flatMap((record) => record.warnings.filter((line) => /shuffled/i.test(line))));
+  return [...data, ...models, ...warnings];
+}
+
+function resultJson(results: Results, summary: Summary, page: string): unknown {
+  const rows = summary.rows.map(({ r, bestR, bestNormalized, ...row }) => ({
+    ...row,
+    r,
+    best_r: bestR,
+    best_r_over_ceiling: bestNormalized,
+  }));
+  const { data, model } = results.runs[0]?.record ?? {};
+  return { out: results.folder, report: page, data, model, over: summary.over, ceiling: summary.ceiling, runs: rows };
+}
+
+/** Layers down, methods across; below it one line a run. */
+function tableText(summary: Summary): string {
+  const done = summary.rows.filter((row) => row.status === 'done');
+  const curves = done.filter((row) => row.layers.length > 1);
+  const parts = [`Mean held-out Pearson r over ${summary.over}.`];
+  if (curves.length > 0 && curves.length <= kColumns) parts.push(layersText(curves));
+  else if (curves.length > kColumns) parts.push(`${curves.length} runs; the report shows every layer of each.`);
+  parts.push(
+    table(
+      ['run', 'best layer', 'r', 'r/ceiling'],
+      done.map((row) => [
+        row.title,
+        row.layers.length > 1 ? row.bestLayer : '-',
+        row.bestR.toFixed(3),
+        row.bestNormalized.toFixed(3).replace('NaN', '-'),
+      ]),
+    ),
+    Number.isFinite(summary.ceiling) ? `Ceiling: ${summary.ceiling.toFixed(3)}.` : 'No ceiling could be estimated.',
+  );
+  return parts.join('\n\n');
+}
+
+function layersText(rows: SummaryRow[]): string {
+  const layers = [...new Set(rows.flatMap((row) => row.layers))].sort((a, b) => a - b);
+  const titles = shortTitles(rows);
+  return table(
+    ['layer', ...titles],
+    layers.map((layer) => [String(layer), ...rows.map((row) => cell(row, layer))]),
+  );
+}
+
+function cell(row: SummaryRow, layer: number): string {
+  const value = row.r[row.layers.indexOf(layer)] ?? Number.NaN;
+  if (!Number.isFinite(value)) return '-';
+  return `${value.toFixed(3)}${layer === row.bestLayer ? ' *' : '  '}`;
+}
+
+/** Methods alone when they tell the runs apart, else whole titles. */
+function shortTitles(rows: SummaryRow[]): string[] {
+  const methods = rows.map((row) => row.method);
+  return new Set(methods).size === methods.length ? methods : rows.map((row) => row.title);
+}
+
+function planJson({ study, plan, batches }: DryRun): unknown {
+  return {
+    name: study.name,
+    runs: plan.runs.length,
+    batches: plan.batches.map((batch, i) => ({
+      method: batch.method,
+      model: batch.model,
+      lanes: batch.runs.length,
+      pending: batches[i]!.pending,
+      flops: batches[i]!.cost.flops,
+      memory_bytes: batches[i]!.cost.memory,
+      runs: batch.runs.map((run) => ({ id: run.id, title: runTitle(run.labels), ...run.labels })),
+    })),
+  };
+}
+
+function planText({ study, plan, batches, data, models }: DryRun): string {
+  const what = data.simulated ? 'a simulated subject' : `real measurements (${data.measured?.name})`;
+  const rows = plan.batches.map((batch, i) => {
+    const { cost, pending } = batches[i]!;
+    const state = pending === 0 ? 'done' : pending < batch.runs.length ? `${pending} to do` : 'to do';
+    return [
+      batch.runs.map((run) => runTitle(run.labels)).join(', '),
+      String(batch.runs.length),
+      state,
+      flopsText(cost.flops),
+      bytes(cost.memory),
+    ];
+  });
+  const left = batches.filter(({ pending }) => pending > 0).map(({ cost }) => cost);
+  const total = left.reduce((sum, cost) => sum + cost.flops, 0);
+  const peak = Math.max(0, ...left.map((cost) => cost.memory));
+  const shapes = [...models.values()].map(
+    (model) =>
+      `${model.name}: ${model.parameters.toLocaleString('en')} parameters, ${model.config.layers} layers; ${model.source}`,
+  );
+  return [
+    `${study.name}: ${plan.runs.length} runs in ${plan.batches.length} lane batches`,
+    `Data: ${what}, ${data.rows} rows, ${data.targets} targets`,
+    ...shapes.map((line) => `Model: ${line}`),
+    '',
+    table(['batch', 'lanes', 'state', 'work', 'memory'], rows),
+    '',
+    `To do: ${flopsText(total)}, ${bytes(peak)} of memory at the peak (estimates).`,
+  ].join('\n');
+}
+
+function flopsText(flops: number): string {
+  return flops >= 1e12 ? `${(flops / 1e12).toFixed(1)} TFLOP` : `${(flops / 1e9).toFixed(1)} GFLOP`;
+}

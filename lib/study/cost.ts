@@ -1,0 +1,62 @@
+/** What a lane batch will take: floating-point operations and memory, from shapes alone. */
+import { parseFolds } from '../encode/folds.js';
+import type { StudyData } from './data.js';
+import type { StudyModel } from './models.js';
+import type { Batch } from './plan.js';
+import type { Study } from './schema.js';
+
+export interface Cost {
+  /** Floating-point operations. */
+  flops: number;
+  /** Bytes at the peak. */
+  memory: number;
+}
+
+const kFloat = 4;
+/** Tokens a word, for estimates without a tokenizer: common for English in vocabularies of 30,000 to 50,000. */
+const kTokensAWord = 1.4;
+/** Rows of one forward pass whose activations are alive together. */
+const kRowsAlive = 4096;
+
+/** Tuning, embedding and scoring of one batch. Within a factor of two of what is used: attention and rounding are left out. */
+export function costOf(batch: Batch, study: Study, data: StudyData, models: ReadonlyMap<string, StudyModel>): Cost {
+  const lanes = batch.runs.length;
+  const model = batch.model === null ? undefined : models.get(batch.model);
+  if (!model) return scoring(1, 4, data, study);
+  const { config, parameters } = model;
+  const { hiddenSize, layers } = config;
+  const stimuli = data.stimuli.kind === 'words' ? data.stimuli.words.map((word) => word.text) : data.stimuli.texts;
+  const words = stimuli.reduce((sum, text) => sum + text.split(/\s+/).length, 0);
+  const inLayers = parameters - config.vocabSize * hiddenSize;
+  // A forward pass multiplies and adds once a weight and token; a backward pass costs twice that, or once where weights stand still.
+  const tokens = words * kTokensAWord;
+  const passes = batch.method === 'full' ? 6 : 4;
+  const { steps, batch: size, block } = study.tune;
+  const trained = batch.runs[0]!.labels.lr === null ? 0 : Math.min(size * block, tokens) * steps;
+  const tuning = lanes * trained * (passes * inLayers + 6 * config.vocabSize * hiddenSize);
+  const embedding = 2 * inLayers * tokens * lanes;
+  const kept = study.embed.layers === 'all' ? layers + 1 : study.embed.layers.length;
+  const delays = data.stimuli.kind === 'words' && study.align.response === 'fir' ? study.align.delays.length : 1;
+  const width = hiddenSize * delays;
+  const score = scoring(kept, width, data, study);
+  const states = kept * hiddenSize * kFloat * stimuli.length * lanes;
+  const aligned = kept * width * kFloat * data.rows * lanes;
+  const activations =
+    trained === 0 ? 0 : Math.min(kRowsAlive, size * block) * lanes * layers * hiddenSize * 16 * kFloat;
+  const weights = parameters * kFloat * (batch.method === 'full' ? 5 : 1);
+  return {
+    flops: tuning + embedding + lanes * score.flops,
+    memory: weights + Math.max(activations, states + aligned, aligned + score.memory),
+  };
+}
+
+/** Gram matrices of every layer and fold, their eigenvectors, and the products with targets. */
+function scoring(layers: number, width: number, data: StudyData, study: Study): Cost {
+  const n = data.rows;
+  const { count } = parseFolds(study.encode.folds);
+  const outer = count || new Set(data.measured?.groups ?? []).size || 5;
+  const fits = layers * outer;
+  const small = Math.min(n, width);
+  const flops = fits * (2 * n * n * Math.min(width, n * 8) + 9 * small ** 3 + 20 * n * small * data.targets);
+  return { flops, memory: 8 * (n * width + 3 * n * n) };
+}

@@ -1,0 +1,332 @@
+/** Computes one lane batch: load the model, tune its lanes, embed the stimuli, align them to the responses, score. */
+import { alignFeatures } from '../data/align.js';
+import { type Control, controlFeatures } from '../data/controls.js';
+import { parseSimulated, simulateDataset } from '../data/simulate.js';
+import type { Dataset, Stimuli } from '../data/types.js';
+import { embedLanes } from '../embed/embed.js';
+import { type EncodeScores, encode } from '../encode/encode.js';
+import { parseFolds } from '../encode/folds.js';
+import { loadModel, type Model } from '../model/load.js';
+import type { JobOptions } from '../native/jobs.js';
+import type { Progress } from '../native/types.js';
+import type { Tensor } from '../tensor.js';
+import { saveAdapter } from '../tune/adapter.js';
+import { type TuneResult, tune } from '../tune/tune.js';
+import { type StudyData, summarizeData, tuningTexts } from './data.js';
+import { environment } from './environment.js';
+import type { StudyModel } from './models.js';
+import type { Computed } from './loop.js';
+import { type Batch, poolOf, type Run } from './plan.js';
+import { type Environment, kFormat, type ModelSummary, type RunRecord, type Scores } from './records.js';
+import { modelName, type Study } from './schema.js';
+import type { NewRun } from './store.js';
+
+export interface EngineOptions extends JobOptions {
+  study: Study;
+  data: StudyData;
+  models: ReadonlyMap<string, StudyModel>;
+}
+
+/** Holds the model in use between batches; `dispose` frees it. */
+export class Engine implements Disposable {
+  readonly #options: EngineOptions;
+  readonly #environment: Environment = environment();
+  #loaded: { name: string; seed: number; model: Model } | undefined;
+  #dataset: Promise<Dataset> | undefined;
+  #stage = '';
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+  }
+
+  /** `place` is where the batch stands in the study, for progress: `2/5`. */
+  async compute(batch: Batch, place = ''): Promise<Computed> {
+    this.#stage =
+      `${place} ${batch.runs[0]!.labels.method}${batch.runs.length > 1 ? ` x ${batch.runs.length}` : ''}`.trim();
+    const clock = new Clock();
+    const dataset = await this.#data();
+    clock.lap('data');
+    return batch.model === null ? this.#control(batch, dataset, clock) : this.#tuned(batch, dataset, clock);
+  }
+
+  /** The record of a run that could not be computed. */
+  failed(run: Run, batch: Batch, error: { code: string; message: string }): NewRun {
+    const { data } = this.#options;
+    const unread: Dataset = {
+      name: data.measured?.name ?? 'simulated',
+      simulated: data.simulated,
+      citation: '',
+      licence: '',
+      hash: data.hash,
+      stimuli: data.stimuli,
+      responses: { data: new Float32Array(), rows: data.rows, columns: data.targets },
+      targets: [],
+      ceilings: { values: new Float64Array(), method: '' },
+      notes: [],
+    };
+    const record = this.#record(run, batch, data.measured ?? unread, {});
+    return { record: { ...record, status: 'failed', error } };
+  }
+
+  dispose(): void {
+    this.#loaded?.model.dispose();
+    this.#loaded = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Options of a long call: the signal, and progress under the batch's name. */
+  #job(): JobOptions {
+    const { signal, onProgress } = this.#options;
+    const stage = this.#stage;
+    return {
+      signal,
+      onProgress:
+        onProgress && ((progress: Progress) => onProgress({ ...progress, stage: `${stage}: ${progress.stage}` })),
+    };
+  }
+
+  async #model(name: string, seed: number): Promise<Model> {
+    if (this.#loaded?.name === name && this.#loaded.seed === seed) return this.#loaded.model;
+    this.dispose();
+    const model = await loadModel(modelName(this.#options.study, name), { seed, ...this.#job() });
+    this.#loaded = { name, seed, model };
+    return model;
+  }
+
+  #data(): Promise<Dataset> {
+    const { measured } = this.#options.data;
+    if (measured) return Promise.resolve(measured);
+    this.#dataset ??= this.#simulate();
+    this.#dataset.catch(() => {
+      this.#dataset = undefined;
+    });
+    return this.#dataset;
+  }
+
+  /** A simulated subject has a layer of the study's first model, as the study names it, planted in its responses. */
+  async #simulate(): Promise<Dataset> {
+    const { study, data } = this.#options;
+    const [features] = await this.#features(await this.#model(study.models[0]!, 0), data.stimuli, data.rows);
+    try {
+      const options = { ...parseSimulated(study.data.dataset), mode: study.data.subjects ?? ('mean' as const) };
+      const values = { data: features!.toArray(), shape: features!.shape };
+      return simulateDataset(data.stimuli, values, { ...options, model: study.models[0]! });
+    } finally {
+      features?.dispose();
+    }
+  }
+
+  /** Features [L, n, p] of each lane (of the base model when there are none), aligned to the rows of the responses. */
+  async #features(model: Model, stimuli: Stimuli, rows: number, tuned?: TuneResult): Promise<Tensor[]> {
+    const { embed, align } = this.#options.study;
+    const texts = stimuli.kind === 'words' ? stimuli.words.map((word) => word.text) : stimuli.texts;
+    const { layers, context, window } = embed;
+    const raw = await embedLanes(model, texts, {
+      ...this.#job(),
+      pool: poolOf(this.#options.study, stimuli.kind),
+      layers,
+      context,
+      ...(window !== undefined && { window }),
+      ...(stimuli.kind === 'trials' && stimuli.passages && { passages: stimuli.passages }),
+      lanes: tuned?.lanes,
+    });
+    if (stimuli.kind !== 'words') return raw;
+    const aligned: Tensor[] = [];
+    try {
+      for (const tensor of raw) {
+        const { words, tr, start } = stimuli;
+        aligned.push(await alignFeatures(tensor, words, { ...this.#job(), ...align, tr, start, rows }));
+        tensor.dispose();
+      }
+      return aligned;
+    } catch (error) {
+      for (const tensor of [...raw, ...aligned]) tensor.dispose();
+      throw error;
+    }
+  }
+
+  async #scores(features: Tensor, dataset: Dataset): Promise<{ scores: Scores; warnings: string[] }> {
+    const { study } = this.#options;
+    const { folds, inner_folds: innerFolds, trim, alphas, standardize, alpha_per: alphaPer } = study.encode;
+    const all = Array.from({ length: features.shape[0]! }, (_, l) => l);
+    const layers = features.shape[0] === 1 || study.embed.layers === 'all' ? all : study.embed.layers;
+    const result = await encode(features, dataset.responses, {
+      ...this.#job(),
+      folds,
+      innerFolds,
+      trim,
+      alphas,
+      standardize,
+      alphaPer,
+      groups: dataset.groups,
+      names: dataset.targets.map((target) => target.name),
+      layers,
+    });
+    return { scores: scoresOf(result, dataset, folds, layers), warnings: result.warnings };
+  }
+
+  async #control(batch: Batch, dataset: Dataset, clock: Clock): Promise<Computed> {
+    const { align } = this.#options.study;
+    const { stimuli, responses } = dataset;
+    using features = controlFeatures(batch.method as Control, stimuli, { rows: responses.rows, ...align });
+    const { scores, warnings } = await this.#scores(features, dataset);
+    clock.lap('encode');
+    const run = batch.runs[0]!;
+    const record = { ...this.#record(run, batch, dataset, clock.seconds), warnings };
+    return { runs: [{ record, scores }], dispose: () => {} };
+  }
+
+  async #tuned(batch: Batch, dataset: Dataset, clock: Clock): Promise<Computed> {
+    const model = await this.#model(batch.model!, batch.seed);
+    clock.lap('load');
+    const tuned = await this.#tune(model, batch, dataset);
+    if (tuned) clock.lap('tune');
+    try {
+      const features = await this.#features(model, dataset.stimuli, dataset.responses.rows, tuned);
+      clock.lap('embed');
+      const runs = await this.#scoreLanes(batch, dataset, features, tuned, clock);
+      const save = (run: NewRun, k: number): NewRun =>
+        batch.method === 'lora' && run.record.status === 'done'
+          ? { ...run, saveAdapter: (folder) => saveAdapter(model, tuned!.lanes, k, folder) }
+          : run;
+      return { runs: runs.map(save), dispose: () => tuned?.lanes.dispose() };
+    } catch (error) {
+      tuned?.lanes.dispose();
+      throw error;
+    }
+  }
+
+  /** Scores each lane, freeing its features as soon as they are scored. */
+  async #scoreLanes(
+    batch: Batch,
+    dataset: Dataset,
+    features: Tensor[],
+    tuned: TuneResult | undefined,
+    clock: Clock,
+  ): Promise<NewRun[]> {
+    const runs: NewRun[] = [];
+    try {
+      for (const [k, run] of batch.runs.entries()) {
+        const losses = tuned?.losses[k];
+        const diverged = tuned?.failed[k] ?? null;
+        if (diverged !== null) runs.push({ ...this.failed(run, batch, divergence(run, diverged)), losses });
+        else {
+          const { scores, warnings } = await this.#scores(features[k]!, dataset);
+          clock.lap('encode');
+          const record = {
+            ...this.#record(run, batch, dataset, clock.seconds),
+            warnings,
+            trainable: tuned?.trainable ?? 0,
+          };
+          runs.push({ record, scores, losses });
+        }
+        features[k]!.dispose();
+      }
+      return runs;
+    } finally {
+      for (const tensor of features) tensor.dispose();
+    }
+  }
+
+  async #tune(model: Model, batch: Batch, dataset: Dataset): Promise<TuneResult | undefined> {
+    const { labels } = batch.runs[0]!;
+    if (labels.lr === null) return undefined;
+    const { study } = this.#options;
+    const { steps, batch: size, packing, block, schedule, warmup, clip, weight_decay: weightDecay } = study.tune;
+    const entry = study.methods.find((each) => each.method === batch.method);
+    const lora = entry?.method === 'lora' ? batch.runs[0]!.key.tune! : undefined;
+    const targets = lora?.targets === 'default' ? undefined : (lora?.targets as string[] | undefined);
+    return tune(model, tuningTexts(dataset.stimuli), {
+      ...this.#job(),
+      method: batch.method,
+      lr: batch.runs.map((run) => run.labels.lr!),
+      seeds: labels.seed!,
+      dataSeed: labels.seed!,
+      ...(lora && { rank: lora.rank as number, alpha: lora.alpha as number }),
+      ...(targets && { targets: targets.includes('all-linear') ? ('all-linear' as const) : targets }),
+      steps,
+      batch: size,
+      packing,
+      block: Math.min(block, model.config.maxPositions),
+      schedule,
+      warmup,
+      clip,
+      weightDecay,
+    });
+  }
+
+  #record(run: Run, batch: Batch, dataset: Dataset, seconds: Record<string, number>): RunRecord {
+    const { data, models } = this.#options;
+    return {
+      format: kFormat,
+      id: run.id,
+      status: 'done',
+      labels: run.labels,
+      key: run.key,
+      data: summarizeData(data, dataset),
+      model: batch.model === null ? null : summaryOf(models.get(batch.model)!, run.labels.model),
+      trainable: 0,
+      warnings: [],
+      environment: this.#environment,
+      created: new Date().toISOString(),
+      seconds: { ...seconds },
+    };
+  }
+}
+
+function divergence(run: Run, step: number): { code: string; message: string } {
+  const message = `Expected a finite loss, got none at step ${step} with learning rate ${run.labels.lr}. Take a smaller rate, or a warm-up.`;
+  return { code: 'ERR_NUMERIC', message };
+}
+
+function summaryOf(model: StudyModel, name: string): ModelSummary {
+  const { source, hash, parameters, config } = model;
+  return {
+    name,
+    source: sentence(source),
+    hash,
+    family: config.family,
+    layers: config.layers,
+    hiddenSize: config.hiddenSize,
+    parameters,
+  };
+}
+
+function sentence(text: string): string {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+}
+
+function scoresOf(result: EncodeScores, dataset: Dataset, folds: string, layers: readonly number[]): Scores {
+  const { kind } = parseFolds(folds);
+  const column = (key: 'r' | 'r2' | 'alpha') =>
+    result.layers.flatMap((layer) => layer.targets.map((target) => target[key]));
+  return {
+    layers: [...layers],
+    targets: dataset.targets,
+    folds: { kind: folds, count: result.folds.folds, shuffled: kind === 'shuffled' },
+    ceilings: [...dataset.ceilings.values],
+    ceilingMethod: dataset.ceilings.method,
+    r: column('r'),
+    r2: column('r2'),
+    alpha: column('alpha'),
+    foldR: [...result.folds.r],
+    foldR2: [...result.folds.r2],
+    foldAlpha: [...result.folds.alpha],
+  };
+}
+
+/** Wall time of the stages, s. */
+class Clock {
+  readonly seconds: Record<string, number> = {};
+  #last = performance.now();
+
+  lap(stage: string): void {
+    const now = performance.now();
+    this.seconds[stage] = Math.round((this.seconds[stage] ?? 0) * 1000 + now - this.#last) / 1000;
+    this.#last = now;
+  }
+}

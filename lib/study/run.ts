@@ -1,0 +1,124 @@
+/** Runs a study from its file to its results: plan, lane batches, store. */
+import { CortuneError } from '../errors.js';
+import type { JobOptions } from '../native/jobs.js';
+import { type Cost, costOf } from './cost.js';
+import { type StudyData, studyData } from './data.js';
+import { Engine } from './engine.js';
+import { findModel, type StudyModel } from './models.js';
+import { pendingRuns, runBatches } from './loop.js';
+import { makePlan, modelsOf, type Plan } from './plan.js';
+import { kFormat } from './records.js';
+import { type Results, readResults } from './results.js';
+import { modelName, readStudy, type Study } from './schema.js';
+import { Store } from './store.js';
+
+export interface StudyOptions extends JobOptions {
+  /** Folder of the data, instead of the one that the study or the data set's description names. */
+  dataRoot?: string | undefined;
+  /** A line for people: sources, batches as they finish. */
+  note?: ((line: string) => void) | undefined;
+}
+
+export interface RunStudyOptions extends StudyOptions {
+  /** Results folder; made when it is not there. What is complete in it is used again. */
+  out: string;
+  /** Compute everything anew and replace it. Default false. */
+  force?: boolean | undefined;
+  /** Compute runs anew that failed before. Default false. */
+  retryFailed?: boolean | undefined;
+}
+
+/** A study with its data and models found, and its plan. */
+export interface PreparedStudy {
+  study: Study;
+  data: StudyData;
+  /** By the names of `modelsOf`. */
+  models: ReadonlyMap<string, StudyModel>;
+  plan: Plan;
+}
+
+export interface DryRun extends PreparedStudy {
+  /** Per batch of the plan: its cost, and how many of its runs still have to be computed. */
+  batches: { cost: Cost; pending: number }[];
+}
+
+/**
+ * Reads a study (a file, or an object of the same form), finds its data and models, and plans its runs. Nothing is computed.
+ * Throws ERR_CONFIG for the study, with line and key; ERR_NOT_FOUND, ERR_NETWORK, ERR_DATA for what it names.
+ */
+export async function prepareStudy(
+  source: string | Record<string, unknown>,
+  options: StudyOptions = {},
+): Promise<PreparedStudy> {
+  const study = await readStudy(source);
+  const models = new Map<string, StudyModel>();
+  for (const name of modelsOf(study)) {
+    const model = await findModel(modelName(study, name), options);
+    if (model.config.family === 'bert') refuseEncoder(study, name);
+    models.set(name, model);
+  }
+  const hashes = new Map([...models].map(([name, model]) => [name, model.hash]));
+  const data = await studyData(study, hashes, options.dataRoot);
+  const plan = makePlan(study, { data: { hash: data.hash, kind: data.stimuli.kind }, models: hashes });
+  return { study, data, models, plan };
+}
+
+/** An encoder sees what comes after, so neither causal tuning nor cumulative context fit it. */
+function refuseEncoder(study: Study, name: string): void {
+  const tuned = study.methods.find((entry) => entry.method === 'lora' || entry.method === 'full');
+  if (!tuned && study.embed.context === 'none') return;
+  const wrong = tuned ? `method \`${tuned.method}\`` : '`embed.context: cumulative`';
+  throw new CortuneError(
+    'ERR_CONFIG',
+    `Expected a causal model for ${wrong}, got ${name}, an encoder. Leave it out, or use context: none.`,
+  );
+}
+
+/** The plan, its cost, and what of it is done in `out` already. Writes nothing. */
+export async function dryRun(
+  source: string | Record<string, unknown>,
+  options: StudyOptions & Partial<RunStudyOptions> = {},
+): Promise<DryRun> {
+  const prepared = await prepareStudy(source, options);
+  const { plan, study, data, models } = prepared;
+  const store = options.out === undefined ? undefined : await openIfThere(options.out);
+  const pending = store ? await pendingRuns(store, plan, options) : new Set(plan.runs.map((run) => run.id));
+  const batches = plan.batches.map((batch) => ({
+    cost: costOf(batch, study, data, models),
+    pending: batch.runs.filter((run) => pending.has(run.id)).length,
+  }));
+  return { ...prepared, batches };
+}
+
+async function openIfThere(folder: string): Promise<Store | undefined> {
+  return Store.open(folder).catch((error: CortuneError) => {
+    if (error.code === 'ERR_NOT_FOUND') return undefined;
+    throw error;
+  });
+}
+
+/**
+ * Runs a study and resolves to its results. Runs that are complete in `out` are used again; an interrupted study goes on where it
+ * was, and ends with the same numbers. A run that fails is recorded with its error and the others go on.
+ * Throws what `prepareStudy` throws; ERR_CANCELLED; ERR_IO when the disk is full. What was complete is kept.
+ */
+export async function runStudy(source: string | Record<string, unknown>, options: RunStudyOptions): Promise<Results> {
+  const { study, data, models, plan } = await prepareStudy(source, options);
+  const store = await Store.open(options.out, { create: true });
+  const runs = plan.runs.map((run) => run.id);
+  await store.saveStudy({ format: kFormat, name: study.name, file: study.file, text: study.text, runs });
+  using engine = new Engine({ study, data, models, signal: options.signal, onProgress: options.onProgress });
+  const { batches } = plan;
+  await runBatches(store, plan, {
+    force: options.force,
+    retryFailed: options.retryFailed,
+    signal: options.signal,
+    compute: (batch) =>
+      engine.compute(
+        batch,
+        `${batches.findIndex((each) => each.runs.some((run) => run.id === batch.runs[0]!.id)) + 1}/${batches.length}`,
+      ),
+    failed: (run, batch, error) => engine.failed(run, batch, error),
+  });
+  return readResults(options.out, { study: study.name });
+}
