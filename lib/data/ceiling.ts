@@ -39,6 +39,7 @@ export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
  */
 export function interSubjectCeilings(courses: readonly ArrayLike<number>[]): Float64Array {
   sameLength(courses);
+  if (courses.length < 2) return new Float64Array(courses.length).fill(Number.NaN);
   const scored = courses.map(zscore);
   const total = new Float64Array(courses[0]?.length ?? 0);
   for (const course of scored.filter(usable)) for (let i = 0; i < total.length; i++) total[i]! += course[i]!;
@@ -76,7 +77,7 @@ export function groupCeiling(courses: readonly ArrayLike<number>[]): number {
  */
 export function meanPairwiseR(courses: readonly ArrayLike<number>[]): { rho: number; subjects: number } {
   sameLength(courses);
-  const scored = courses.map(zscore).filter(usable);
+  const scored = courses.length < 2 ? [] : courses.map(zscore).filter(usable);
   const subjects = scored.length;
   if (subjects < 2) return { rho: Number.NaN, subjects };
   const rows = scored[0]!.length;

@@ -80,5 +80,7 @@ export function zscore(values: ArrayLike<number>): Float64Array {
   const deviation = Math.sqrt(squares / n);
   // Rounding leaves a constant series a deviation of about 1e-16 of its size.
   const scale = deviation > 1e-12 * Math.abs(mean) && Number.isFinite(deviation) ? 1 / deviation : Number.NaN;
-  return Float64Array.from(values, (value) => (value - mean) * scale);
+  const scores = new Float64Array(n);
+  for (let i = 0; i < n; i++) scores[i] = (values[i]! - mean) * scale;
+  return scores;
 }

@@ -26,10 +26,11 @@ export interface PrepareOptions {
 
 export type Prepared = Pick<Dataset, 'responses' | 'targets' | 'ceilings' | 'notes'>;
 
+/** One subject's column; float32, as there may be 200,000 of them. */
 interface Course {
   subject: string;
   roi: string;
-  values: Float64Array;
+  values: Float32Array;
 }
 
 /**
@@ -45,13 +46,15 @@ export function prepareResponses(all: readonly SubjectResponses[], options: Prep
   // The mean of one subject is the subject: once is enough.
   const mode = all.length === 1 && options.subjects === 'both' ? 'each' : options.subjects;
   const notes: string[] = [];
-  const courses = all.flatMap((one) =>
-    usableCourses(one, notes).map((course) => prepared(course, basis, options.zscore)),
-  );
+  const clean = (values: Float64Array) => {
+    const rest = removeDrift(values, basis);
+    return new Float32Array(options.zscore ? zscore(rest) : rest);
+  };
+  const courses = all.flatMap((one) => usableCourses(one, clean, notes));
   if (courses.length === 0)
     throw new CortuneError('ERR_DATA', `Expected a usable response column, got none: ${notes.join(' ')}`);
   const columns = [
-    ...(mode === 'each' ? [] : means(courses, first.columns, all.length)),
+    ...(mode === 'each' ? [] : means(courses, all.length)),
     ...(mode === 'mean' ? [] : singles(courses, options.labelled)),
   ];
   const data = new Float32Array(rows * columns.length);
@@ -81,14 +84,19 @@ function sameShape(one: SubjectResponses, first: SubjectResponses): void {
     );
 }
 
-/** Columns that vary and are finite; the others become a note. */
-function usableCourses({ subject, name, matrix, columns }: SubjectResponses, notes: string[]): Course[] {
+/** Cleaned columns that vary and are finite; the others become a note. */
+function usableCourses(
+  { subject, name, matrix, columns }: SubjectResponses,
+  clean: (values: Float64Array) => Float32Array,
+  notes: string[],
+): Course[] {
   const courses: Course[] = [];
   const problems = new Map<string, string[]>();
   for (const [c, roi] of columns.entries()) {
-    const values = Float64Array.from({ length: matrix.rows }, (_, row) => matrix.data[row * matrix.columns + c]!);
+    const values = new Float64Array(matrix.rows);
+    for (let row = 0; row < matrix.rows; row++) values[row] = matrix.data[row * matrix.columns + c]!;
     const problem = problemOf(values);
-    if (problem === undefined) courses.push({ subject, roi, values });
+    if (problem === undefined) courses.push({ subject, roi, values: clean(values) });
     else problems.set(problem, [...(problems.get(problem) ?? []), roi]);
   }
   for (const [problem, rois] of problems) {
@@ -105,36 +113,43 @@ function problemOf(values: Float64Array): string | undefined {
   return values.every((value) => value === values[0]) ? 'constant' : undefined;
 }
 
-function prepared(course: Course, basis: Float64Array[], scored: boolean): Course {
-  const rest = removeDrift(course.values, basis);
-  return { ...course, values: scored ? zscore(rest) : rest };
-}
-
 interface Column {
   target: Target;
-  values: Float64Array;
+  values: Float32Array;
   ceiling: number;
 }
 
+/** Courses of each region, regions in the order in which they are first met. */
+function byRegion(courses: Course[]): Map<string, Course[]> {
+  const regions = new Map<string, Course[]>();
+  for (const course of courses) {
+    const members = regions.get(course.roi);
+    if (members) members.push(course);
+    else regions.set(course.roi, [course]);
+  }
+  return regions;
+}
+
 /** One column a region: the mean over the subjects that have it. */
-function means(courses: Course[], rois: string[], subjects: number): Column[] {
-  return rois.flatMap((roi) => {
-    const members = courses.filter((course) => course.roi === roi).map(({ values }) => values);
-    if (members.length === 0) return [];
-    const values = members[0]!.map((_, row) => members.reduce((sum, one) => sum + one[row]!, 0) / members.length);
-    const subject = subjects === 1 ? courses[0]!.subject : 'mean';
-    return [{ target: { name: roi, subject, roi }, values, ceiling: groupCeiling(members) }];
+function means(courses: Course[], subjects: number): Column[] {
+  return [...byRegion(courses)].map(([roi, members]) => {
+    const values = members.map((course) => course.values);
+    const subject = subjects === 1 ? members[0]!.subject : 'mean';
+    return { target: { name: roi, subject, roi }, values: meanOf(values), ceiling: groupCeiling(values) };
   });
+}
+
+function meanOf(courses: Float32Array[]): Float32Array {
+  if (courses.length === 1) return courses[0]!;
+  return courses[0]!.map((_, row) => courses.reduce((sum, one) => sum + one[row]!, 0) / courses.length);
 }
 
 /** One column a subject and region, subjects outermost. */
 function singles(courses: Course[], labelled: boolean): Column[] {
   const ceilings = new Map<Course, number>();
-  for (const roi of new Set(courses.map((course) => course.roi))) {
-    const members = courses.filter((course) => course.roi === roi);
+  for (const members of byRegion(courses).values())
     for (const [i, ceiling] of interSubjectCeilings(members.map(({ values }) => values)).entries())
       ceilings.set(members[i]!, ceiling);
-  }
   return courses.map((course) => ({
     target: {
       name: labelled ? `${subjectLabel(course.subject)}:${course.roi}` : course.roi,
