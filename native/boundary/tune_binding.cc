@@ -1,4 +1,6 @@
 // Tuning as a job, and the trained state of lanes in and out.
+#include <algorithm>
+
 #include "args.h"
 #include "bindings.h"
 #include "job.h"
@@ -60,9 +62,12 @@ Napi::Value lane_tensors(const Napi::CallbackInfo& info) {
   if (lane < 0 || lane >= lanes->lanes()) fail(Code::kArgument, "Expected `lane` to be a lane of `lanes`.");
   return start_job(
       info.Env(), info[1],
-      [lanes, lane](const Task&) {
+      [lanes, lane, turned = args.texts("transposed")](const Task&) {
         auto state = lanes->state(lane);
-        for (auto& [name, tensor] : state) tensor = tensor.clone(at::MemoryFormat::Contiguous);
+        for (auto& [name, tensor] : state) {
+          if (std::find(turned.begin(), turned.end(), name) != turned.end()) tensor = tensor.t();
+          tensor = tensor.clone(at::MemoryFormat::Contiguous);
+        }
         return state;
       },
       [](Napi::Env env, const NamedTensors& state) -> Napi::Value {

@@ -1,0 +1,110 @@
+/** Hidden states of stimuli at every layer, in one pass over packed tokens. */
+import { CortuneError, expected } from '../errors.js';
+import type { Model } from '../model/load.js';
+import { type JobOptions, runJob } from '../native/jobs.js';
+import { native } from '../native/load.js';
+import { Tensor } from '../tensor.js';
+import type { Lanes } from '../tune/lanes.js';
+import { type EmbedPlan, planAlone, planCumulative, splitWords } from './plan.js';
+
+/** How a stimulus' tokens become one vector. */
+export const kPools = ['last', 'mean', 'first'] as const;
+export type Pool = (typeof kPools)[number];
+
+/** What a stimulus is read in: by itself, or after all that came before it in its passage. */
+export const kContexts = ['none', 'cumulative'] as const;
+export type Context = (typeof kContexts)[number];
+
+export interface EmbedOptions extends JobOptions {
+  /** Default 'last'. */
+  pool?: Pool;
+  /** Entries of transformers' `hidden_states` (0 the embedding output, the last the final norm-ed state). Default 'all'. */
+  layers?: 'all' | readonly number[];
+  /** Default 'none'. 'cumulative' needs a causal model. */
+  context?: Context;
+  /** Passage of each text, for 'cumulative': neighbours of one name are one passage. Default: all texts are one. */
+  passages?: readonly string[];
+  /** Tokens in one sequence at most. Default: the model's context. */
+  window?: number;
+  /** Tuned state to put on the model. */
+  lanes?: Lanes | undefined;
+}
+
+/** Rows of one forward pass over all lanes: enough to keep the matrix products large, few enough to stay in memory. */
+const kRowsPerPass = 4096;
+
+function layerNumbers(layers: 'all' | readonly number[], model: Model): Int32Array {
+  const last = model.config.layers;
+  if (layers === 'all') return Int32Array.from({ length: last + 1 }, (_, i) => i);
+  for (const layer of layers)
+    if (!Number.isInteger(layer) || layer < 0 || layer > last)
+      throw expected('layers', `'all' or numbers from 0 to ${last}`, layer);
+  if (layers.length === 0) throw expected('layers', 'at least one layer', layers);
+  return Int32Array.from(layers);
+}
+
+function plan(model: Model, texts: readonly string[], options: EmbedOptions): EmbedPlan {
+  const { context = 'none', passages } = options;
+  const limit = model.config.maxPositions;
+  const window = options.window ?? limit;
+  if (!Number.isInteger(window) || window < 2 || window > limit)
+    throw expected('window', `an integer from 2 to ${limit}, the model's context`, window);
+  if (passages && passages.length !== texts.length)
+    throw expected('passages', `one name for each of the ${texts.length} texts`, passages.length);
+  const reach = { tokenizer: model.tokenizer, window };
+  if (context === 'none') return planAlone(texts, reach);
+  if (context !== 'cumulative') throw expected('context', `one of ${kContexts.join(', ')}`, context);
+  if (model.config.family === 'bert')
+    throw new CortuneError(
+      'ERR_CONFIG',
+      'Expected a causal model for cumulative context: BERT would see the words that come after. Use context: none.',
+    );
+  return planCumulative(texts, reach, passages);
+}
+
+/**
+ * Embeds texts with every lane of `options.lanes` in one pass (with the base model alone when there are none).
+ * @returns for each lane a float32 tensor [kept layers, n, C]; the caller disposes them.
+ * @throws ERR_DATA for an empty text or one longer than the model's context; RangeError for options out of range.
+ */
+export async function embedLanes(model: Model, texts: readonly string[], options: EmbedOptions = {}): Promise<Tensor[]> {
+  const { pool = 'last', lanes, signal, onProgress } = options;
+  if (!kPools.includes(pool)) throw expected('pool', `one of ${kPools.join(', ')}`, pool);
+  const layers = layerNumbers(options.layers ?? 'all', model);
+  const { ids, lengths, spans } = plan(model, texts, options);
+  const maxTokens = Math.max(256, Math.floor(kRowsPerPass / (lanes?.count ?? 1)));
+  const handles = await runJob(
+    (progress) =>
+      native().embed(
+        { model: model.handle, lanes: lanes?.handle, ids, lengths, spans, pool, maxTokens, layers },
+        progress,
+      ),
+    { signal, onProgress },
+  );
+  return handles.map((handle) => new Tensor(handle));
+}
+
+/**
+ * Embeds texts: transformers' `hidden_states`, pooled to one vector a text, without padding and without the vocabulary projection.
+ * @returns float32 [kept layers, n, C]; of the first lane when `options.lanes` is given.
+ */
+export async function embed(model: Model, texts: readonly string[], options: EmbedOptions = {}): Promise<Tensor> {
+  const [first, ...others] = await embedLanes(model, texts, options);
+  for (const other of others) other.dispose();
+  return first!;
+}
+
+/**
+ * Embeds every word of texts (what lies between white space) in the context of its text: the mean of its tokens' states.
+ * @returns the words in order, the text each belongs to, and for each lane [kept layers, words, C].
+ */
+export async function embedWords(
+  model: Model,
+  texts: readonly string[],
+  options: Omit<EmbedOptions, 'context' | 'passages'> = {},
+): Promise<{ words: string[]; textOf: number[]; lanes: Tensor[] }> {
+  const { words, textOf } = splitWords(texts);
+  const passages = textOf.map(String);
+  const lanes = await embedLanes(model, words, { pool: 'mean', ...options, context: 'cumulative', passages });
+  return { words, textOf, lanes };
+}

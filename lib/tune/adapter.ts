@@ -1,0 +1,141 @@
+/** Adapters on disk in the PEFT format: `adapter_config.json` beside `adapter_model.safetensors`, PEFT's tensor names. */
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CortuneError, expected } from '../errors.js';
+import type { Model } from '../model/load.js';
+import { type JobOptions, runJob } from '../native/jobs.js';
+import { native } from '../native/load.js';
+import type { LaneSpec } from '../native/types.js';
+import { Lanes } from './lanes.js';
+import { linearModules, methodOf } from './methods.js';
+
+const kConfigFile = 'adapter_config.json';
+const kTensorFile = 'adapter_model.safetensors';
+const kPrefix = 'base_model.model.';
+
+/** What PEFT writes for LoRA and cortune applies. Other keys are kept out of the way; those that would change the result are refused. */
+const kLoraConfig = z.looseObject({
+  peft_type: z.literal('LORA'),
+  r: z.int().min(1),
+  lora_alpha: z.number().positive(),
+  bias: z.literal('none').default('none'),
+  use_dora: z.literal(false).default(false),
+  use_rslora: z.boolean().default(false),
+  modules_to_save: z.null().or(z.array(z.string()).length(0)).optional(),
+  rank_pattern: z.record(z.string(), z.never()).optional(),
+  alpha_pattern: z.record(z.string(), z.never()).optional(),
+});
+
+function laneOf(lanes: Lanes, lane: number): LaneSpec {
+  const spec = lanes.specs[lane];
+  if (!spec) throw expected('lane', `an integer from 0 to ${lanes.count - 1}`, lane);
+  return spec;
+}
+
+/**
+ * Writes one lane as a PEFT adapter that `peft.PeftModel.from_pretrained` loads.
+ * @throws RangeError for a method that is no adapter (save those with saveModel); ERR_IO when the folder cannot be written.
+ */
+export async function saveAdapter(model: Model, lanes: Lanes, lane: number, dir: string, options: JobOptions = {}): Promise<void> {
+  const spec = laneOf(lanes, lane);
+  if (!methodOf(lanes.method).adapter)
+    throw expected('lanes', 'lanes of an adapter method; save whole weights with saveModel', lanes.method);
+  const parts = [...new Set(lanes.targets.map((name) => name.split('.').at(-1)!))];
+  // Short names as PEFT writes them, unless they would reach modules that were not trained.
+  const reached = linearModules(model).filter((name) => parts.includes(name.split('.').at(-1)!)).length;
+  const config = {
+    peft_type: 'LORA',
+    task_type: model.config.family === 'bert' ? 'FEATURE_EXTRACTION' : 'CAUSAL_LM',
+    base_model_name_or_path: model.name,
+    r: spec.rank,
+    lora_alpha: spec.alpha,
+    lora_dropout: 0,
+    target_modules: reached === lanes.targets.length ? parts : [...lanes.targets],
+    bias: 'none',
+    fan_in_fan_out: model.config.family === 'gpt2',
+    inference_mode: true,
+    init_lora_weights: true,
+    modules_to_save: null,
+    rank_pattern: {},
+    alpha_pattern: {},
+  };
+  await mkdir(dir, { recursive: true });
+  const { names, tensors } = await runJob(() => native().laneTensors({ lanes: lanes.handle, lane, transposed: [] }), options);
+  try {
+    await runJob(
+      () => native().writeSafetensors({ path: join(dir, kTensorFile), names, tensors, metadata: { format: 'pt' } }),
+      options,
+    );
+  } finally {
+    for (const tensor of tensors) tensor.dispose();
+  }
+  // Last, and whole or not at all: a folder without it is no adapter.
+  await writeFile(join(dir, `.${kConfigFile}.tmp`), `${JSON.stringify(config, null, 2)}\n`);
+  await rename(join(dir, `.${kConfigFile}.tmp`), join(dir, kConfigFile));
+}
+
+async function readConfig(dir: string): Promise<z.output<typeof kLoraConfig>> {
+  const path = join(dir, kConfigFile);
+  let content: string;
+  try {
+    content = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new CortuneError('ERR_NOT_FOUND', `Expected an adapter at ${dir}, which has no readable ${kConfigFile}.`, { cause });
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(content);
+  } catch (cause) {
+    throw new CortuneError('ERR_FORMAT', `Expected ${path} to be JSON: ${(cause as Error).message}.`, { cause });
+  }
+  const parsed = kLoraConfig.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw new CortuneError(
+    'ERR_CONFIG',
+    `Expected ${path} to describe a LoRA adapter that cortune can apply; its \`${issue.path.join('.')}\` does not fit: ${issue.message}.`,
+  );
+}
+
+/**
+ * Reads a PEFT LoRA adapter onto a model: one lane, to embed with or to go on tuning from.
+ * @throws ERR_NOT_FOUND, ERR_CONFIG for adapters of other kinds, ERR_FORMAT for tensors that do not fit the model.
+ */
+export async function loadAdapter(model: Model, dir: string, options: JobOptions = {}): Promise<Lanes> {
+  const config = await readConfig(dir);
+  const path = join(dir, kTensorFile);
+  const header = await runJob(() => native().inspectFile({ path }), options);
+  const names = header.tensors.map((tensor) => tensor.name);
+  const targets = targetsOf(model, names, dir);
+  const scale = config.use_rslora ? Math.sqrt(config.r) : 1; // rsLoRA: alpha / sqrt(r)
+  const lane: LaneSpec = { lr: 0, weightDecay: 0, seed: 0, rank: config.r, alpha: config.lora_alpha * scale };
+  const tensors = await runJob(() => native().readTensors({ path, names }), options);
+  try {
+    const handle = await runJob(
+      () => native().lanesFromTensors({ model: model.handle, method: 'lora', lane, targets, names, tensors }),
+      options,
+    );
+    return new Lanes(handle, 'lora', [lane], targets);
+  } finally {
+    for (const tensor of tensors) tensor.dispose();
+  }
+}
+
+/** The adapted modules, from the tensors' names. */
+function targetsOf(model: Model, names: readonly string[], dir: string): string[] {
+  const modules = new Set(linearModules(model));
+  const targets = new Set<string>();
+  for (const name of names) {
+    const module = name.startsWith(kPrefix) ? name.slice(kPrefix.length).replace(/\.lora_[AB]\.weight$/, '') : name;
+    if (!modules.has(module))
+      throw new CortuneError(
+        'ERR_FORMAT',
+        `Expected the adapter at ${dir} to fit ${model.name}, got a tensor \`${name}\` for a module it does not have. It was trained on another model.`,
+      );
+    targets.add(module);
+  }
+  if (targets.size === 0)
+    throw new CortuneError('ERR_FORMAT', `Expected the adapter at ${dir} to hold LoRA tensors, got none.`);
+  return [...modules].filter((module) => targets.has(module));
+}
