@@ -14,6 +14,8 @@ export interface AlignOptions {
   /** Tokens that stand for their own text, whatever the spelling. */
   isLiteral(token: string): boolean;
   unknown: string | undefined;
+  /** Neighbouring unknown characters are one unknown token. */
+  fuseUnknown: boolean;
   /** WordPiece: starts tokens inside words. */
   continuing: string;
 }
@@ -50,12 +52,18 @@ class Walker {
     );
   }
 
-  take(token: string): Span {
-    if (this.options.isLiteral(token)) return this.literal(token);
+  /** Nothing but spaces is left. */
+  get finished(): boolean {
+    return this.letters.slice(this.at).every((letter) => isSpace(letter.text));
+  }
+
+  /** The span of `token`, which `next` follows. */
+  take(token: string, next: string | undefined): Span {
+    if (token !== this.options.unknown && this.options.isLiteral(token)) return this.literal(token);
     if (this.options.spelling === 'wordpiece') return this.wordPiece(token);
     const byte = this.options.spelling === 'metaspace' ? /^<0x([0-9A-F]{2})>$/.exec(token) : null;
     if (byte) return this.byte();
-    if (token === this.options.unknown) return this.unknownRun();
+    if (token === this.options.unknown) return this.unknownRun(next);
     return this.spelled([...token]);
   }
 
@@ -100,10 +108,12 @@ class Walker {
   }
 
   /** One unknown token stands for one character, or, fused, for the run up to where the next token is found. */
-  private unknownRun(): Span {
-    const span = this.span(this.at, this.at);
-    this.at++;
-    return span;
+  private unknownRun(next: string | undefined): Span {
+    const first = this.at++;
+    const stop = next && [...next][0];
+    if (this.options.fuseUnknown)
+      while (this.at < this.letters.length && this.letters[this.at]!.text !== stop) this.at++;
+    return this.span(first, this.at - 1);
   }
 
   private wordPiece(token: string): Span {
@@ -134,29 +144,51 @@ function isPunctuation(point: string): boolean {
   return /[\p{P}!-/:-@[-`{-~]/u.test(point);
 }
 
-/** Spans of the tokens of one section, in order. `units` are the section's, normalised; ▁ already stands for spaces. */
-export function alignTokens(units: Unit[], tokens: string[], options: AlignOptions): Span[] {
+/**
+ * Spans of the tokens of one section, in order: `tokens` from `from` on, up to the literal `stop` that ends the section. `units` are the
+ * section's, normalised; ▁ already stands for spaces.
+ */
+export function alignTokens(
+  units: Unit[],
+  tokens: string[],
+  from: number,
+  stop: string | undefined,
+  options: AlignOptions,
+): Span[] {
   const walker = new Walker(units, options);
-  return tokens.map((token) => walker.take(token));
+  const spans: Span[] = [];
+  for (const [i, token] of tokens.slice(from).entries()) {
+    // The text may hold the unknown token literally: only what is left of the section tells the two apart.
+    if (token === stop && (token !== options.unknown || walker.finished)) break;
+    spans.push(walker.take(token, tokens[from + i + 1]));
+  }
+  return spans;
+}
+
+/** The index `count` code points after `index` (before, when negative), within the text. */
+function step(text: string, index: number, count: number): number {
+  let at = index;
+  for (let left = Math.abs(count); left > 0; left--) {
+    const point = count > 0 ? text.codePointAt(at) : text.codePointAt(at - 2);
+    at += Math.sign(count) * (point !== undefined && point > 0xffff ? 2 : 1);
+  }
+  return Math.min(Math.max(at, 0), text.length);
 }
 
 /**
  * Takes the spaces at both ends of byte-level tokens off their spans, as the reference's `trim_offsets` does. With `prefixSpace`, the
  * space that was put before the text is not taken off a second time.
  */
-export function trimSpaces(tokens: string[], spans: Span[], prefixSpace: boolean): void {
-  const isBlank = (letter: string) => letter === kByteLetters[32] || isSpace(letter);
+export function trimSpaces(text: string, tokens: string[], spans: Span[], prefixSpace: boolean): void {
+  const space = kByteLetters[32]!;
   for (const [i, token] of tokens.entries()) {
     const span = spans[i]!;
-    const letters = [...token];
-    let leading = letters.findIndex((letter) => !isBlank(letter));
-    if (leading < 0) leading = letters.length;
+    let leading = 0;
+    while (leading < token.length && token[leading] === space) leading++;
     let trailing = 0;
-    while (trailing < letters.length && isBlank(letters[letters.length - 1 - trailing]!)) trailing++;
-    if (leading > 0) {
-      if (prefixSpace && (i === 0 || span[0] === 0)) leading--;
-      span[0] = Math.min(span[0] + leading, span[1]);
-    }
-    if (trailing > 0 && span[1] >= trailing) span[1] = Math.max(span[1] - trailing, span[0]);
+    while (trailing < token.length && token[token.length - 1 - trailing] === space) trailing++;
+    if (leading > 0 && prefixSpace && (i === 0 || span[0] === 0)) leading--;
+    span[0] = Math.min(step(text, span[0], leading), span[1]);
+    span[1] = Math.max(step(text, span[1], -trailing), span[0]);
   }
 }

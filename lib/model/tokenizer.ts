@@ -36,15 +36,30 @@ function partsOf(part: PartJson | null, inner: string): PartJson[] {
   return [part, ...(Array.isArray(nested) ? nested.flatMap((each: PartJson) => partsOf(each, inner)) : [])];
 }
 
-/** The library's `Digits` knows ASCII only; the reference counts every numeric character. */
-function mendDigits(part: PartJson | null): PartJson | null {
+const kGpt2Split = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+function split(Regex: string): PartJson {
+  return { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false };
+}
+
+/**
+ * The library's own patterns of `Digits` and `ByteLevel` take JavaScript's word for what a digit or a space is; those given to `Split` it
+ * translates to the reference's.
+ */
+function mendPatterns(part: PartJson | null): PartJson | null {
   if (!part) return part;
-  if (part.type === 'Digits') {
-    const Regex = part.individual_digits ? '\\p{N}' : '\\p{N}+';
-    return { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false };
-  }
+  if (part.type === 'Digits') return split(part.individual_digits ? '\\p{N}' : '\\p{N}+');
+  if (part.type === 'ByteLevel' && part.use_regex !== false && !part.add_prefix_space)
+    return { type: 'Sequence', pretokenizers: [split(kGpt2Split), { ...part, use_regex: false }] };
   const inner = part.pretokenizers;
-  return Array.isArray(inner) ? { ...part, pretokenizers: inner.map(mendDigits) } : part;
+  return Array.isArray(inner) ? { ...part, pretokenizers: inner.map(mendPatterns) } : part;
+}
+
+/** The library's byte decoders drop a byte order mark, which is text like any other. */
+function mendDecoders(decoder: unknown): void {
+  const { decoders, text_decoder } = (decoder ?? {}) as { decoders?: unknown[]; text_decoder?: unknown };
+  if (text_decoder) Object.assign(decoder as object, { text_decoder: new TextDecoder('utf-8', { ignoreBOM: true }) });
+  for (const inner of decoders ?? []) mendDecoders(inner);
 }
 
 const kSentinel = '\uFFFC';
@@ -61,6 +76,7 @@ export class TextTokenizer {
   private readonly before: number[];
   private readonly after: number[];
   private readonly byContent: Map<string, number>;
+  private readonly specialIds: Set<number>;
   private readonly cleanUp: boolean;
   private readonly limit: number;
   private readonly path: string;
@@ -82,6 +98,7 @@ export class TextTokenizer {
     this.tokenizer = this.build(json, config);
     this.cleanUp = config.clean_up_tokenization_spaces ?? false;
     this.byContent = new Map(json.added_tokens.map(({ content, id }) => [content, id]));
+    this.specialIds = new Set(json.added_tokens.filter((token) => token.special).map((token) => token.id));
     this.align = this.alignOptions(json);
     this.firstOnly = partsOf(json.pre_tokenizer, 'pretokenizers').some((part) => part.prepend_scheme === 'first');
     const raw = json.added_tokens.filter((token) => !token.normalized).map((token) => token.content);
@@ -99,12 +116,13 @@ export class TextTokenizer {
   private build(json: TokenizerJson, config: TokenizerConfigJson): Tokenizer {
     try {
       const tokenizer = new Tokenizer(
-        { ...json, normalizer: null, pre_tokenizer: mendDigits(json.pre_tokenizer) },
+        { ...json, normalizer: null, pre_tokenizer: mendPatterns(json.pre_tokenizer) },
         config,
       );
       // Ours gives the same text with the places of its characters, so that both see one normalised text.
       const normalize = (text: string) => textOf(this.normalize(unitsOf(text)));
       if (json.normalizer) Object.assign(tokenizer, { normalizer: normalize });
+      mendDecoders(tokenizer.decoder);
       return tokenizer;
     } catch (error) {
       throw new CortuneError('ERR_FORMAT', `Expected a tokenizer in ${this.path}, but ${(error as Error).message}.`, {
@@ -125,6 +143,7 @@ export class TextTokenizer {
       prefix: bytes?.add_prefix_space ? ' ' : isPrefixed ? '▁' : '',
       isLiteral: (token) => this.byContent.has(token),
       unknown: json.model.unk_token ?? undefined,
+      fuseUnknown: json.model.fuse_unk === true,
       continuing: String(json.model.continuing_subword_prefix ?? ''),
     };
   }
@@ -174,24 +193,17 @@ export class TextTokenizer {
 
   private spans(text: string, tokens: string[]): Span[] {
     const spans: Span[] = [];
-    let next = 0;
-    for (const [i, section] of this.sections(text).entries()) {
+    const sections = this.sections(text);
+    for (const [i, section] of sections.entries()) {
       if (section.literal) {
         spans.push([section.start, section.start + section.text.length]);
-        next++;
         continue;
       }
-      let end = next;
-      while (end < tokens.length && !(this.literals && this.isRaw(tokens[end]!))) end++;
-      spans.push(...alignTokens(this.sectionUnits(section), tokens.slice(next, end), this.sectionAlign(i)));
-      next = end;
+      const [units, stop] = [this.sectionUnits(section), sections[i + 1]?.text];
+      spans.push(...alignTokens(units, tokens, spans.length, stop, this.sectionAlign(i)));
     }
-    if (this.trim) trimSpaces(tokens, spans, this.trim.prefixSpace);
+    if (this.trim) trimSpaces(text, tokens, spans, this.trim.prefixSpace);
     return spans;
-  }
-
-  private isRaw(token: string): boolean {
-    return this.byContent.has(token) && token.match(this.literals!)?.[0] === token;
   }
 
   private sectionUnits(section: { text: string; start: number }) {
@@ -221,10 +233,10 @@ export class TextTokenizer {
     return out;
   }
 
-  /** The text of `ids`, special tokens included. */
-  decode(ids: ArrayLike<number>): string {
-    if (ids.length === 0) return '';
-    return this.tokenizer.decode(Array.from(ids), { clean_up_tokenization_spaces: this.cleanUp });
+  /** The text of `ids`; `special` (default false) keeps special tokens in it. */
+  decode(ids: ArrayLike<number>, options: { special?: boolean } = {}): string {
+    const kept = Array.from(ids).filter((id) => options.special || !this.specialIds.has(id));
+    return kept.length === 0 ? '' : this.tokenizer.decode(kept, { clean_up_tokenization_spaces: this.cleanUp });
   }
 }
 
