@@ -67,7 +67,11 @@ function plan(model: Model, texts: readonly string[], options: EmbedOptions): Em
  * @returns for each lane a float32 tensor [kept layers, n, C]; the caller disposes them.
  * @throws ERR_DATA for an empty text or one longer than the model's context; RangeError for options out of range.
  */
-export async function embedLanes(model: Model, texts: readonly string[], options: EmbedOptions = {}): Promise<Tensor[]> {
+export async function embedLanes(
+  model: Model,
+  texts: readonly string[],
+  options: EmbedOptions = {},
+): Promise<Tensor[]> {
   const { pool = 'last', lanes, signal, onProgress } = options;
   if (!kPools.includes(pool)) throw expected('pool', `one of ${kPools.join(', ')}`, pool);
   const layers = layerNumbers(options.layers ?? 'all', model);

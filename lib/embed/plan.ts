@@ -60,7 +60,10 @@ function refuseEmpty(texts: readonly string[]): void {
   if (texts.length === 0) throw new CortuneError('ERR_DATA', 'Expected at least one stimulus, got none.');
   const empty = texts.findIndex((text) => text.trim() === '');
   if (empty >= 0)
-    throw new CortuneError('ERR_DATA', `Expected every stimulus to have text, got an empty one at number ${empty + 1}.`);
+    throw new CortuneError(
+      'ERR_DATA',
+      `Expected every stimulus to have text, got an empty one at number ${empty + 1}.`,
+    );
 }
 
 function tooLong(stimulus: number, tokens: number, window: number, advice: string): CortuneError {
@@ -85,7 +88,10 @@ export function planAlone(texts: readonly string[], { tokenizer, window }: Reach
 }
 
 /** Neighbouring texts of one passage joined by spaces, with where each lies. */
-function joinPassages(texts: readonly string[], passages: readonly string[] | undefined): { text: string; parts: Stretch[] }[] {
+function joinPassages(
+  texts: readonly string[],
+  passages: readonly string[] | undefined,
+): { text: string; parts: Stretch[] }[] {
   const joined: { text: string; parts: Stretch[] }[] = [];
   let passage: string | undefined;
   for (const [i, piece] of texts.entries()) {
@@ -138,7 +144,11 @@ function tokensOf(body: Body, parts: readonly Stretch[]): { stimulus: number; fi
  * window is read in windows that overlap by half, and each stimulus is taken from the first window that holds it, so that it has
  * at least half a window before it.
  */
-export function planCumulative(texts: readonly string[], { tokenizer, window }: Reach, passages?: readonly string[]): EmbedPlan {
+export function planCumulative(
+  texts: readonly string[],
+  { tokenizer, window }: Reach,
+  passages?: readonly string[],
+): EmbedPlan {
   refuseEmpty(texts);
   const builder = new Builder(texts.length);
   for (const { text, parts } of joinPassages(texts, passages)) {

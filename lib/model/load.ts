@@ -43,13 +43,16 @@ export class Model implements Disposable {
   readonly hash: string;
   /** Where the weights come from, as a sentence for people. */
   readonly source: string;
+  /** What the tokenizer is made of, to save it beside tuned weights; undefined when the model has none. */
+  readonly tokenizerParts: () => TokenizerParts | undefined;
   private readonly makeTokenizer: () => TextTokenizer;
   private cached: TextTokenizer | undefined;
 
   constructor(
-    fields: Pick<Model, 'name' | 'config' | 'handle' | 'hash' | 'source'>,
+    fields: Pick<Model, 'name' | 'config' | 'handle' | 'hash' | 'source' | 'tokenizerParts'>,
     makeTokenizer: () => TextTokenizer,
   ) {
+    this.tokenizerParts = fields.tokenizerParts;
     this.name = fields.name;
     this.config = fields.config;
     this.handle = fields.handle;
@@ -164,7 +167,9 @@ export async function loadModel(name: string, options: LoadOptions = {}): Promis
   const handle = await runJob((report) => native().createModel({ config, ...plan, seed }, report), options);
   try {
     const hash = await hashing;
-    return new Model({ name, config, handle, hash, source: resolved.source }, tokenizerMaker(description, resolved));
+    const { source } = resolved;
+    const fields = { name, config, handle, hash, source, tokenizerParts: description.tokenizer };
+    return new Model(fields, tokenizerMaker(description, resolved));
   } catch (error) {
     handle.dispose();
     throw options.signal?.aborted ? new CortuneError('ERR_CANCELLED', 'Cancelled.', { cause: error }) : error;

@@ -37,7 +37,13 @@ function laneOf(lanes: Lanes, lane: number): LaneSpec {
  * Writes one lane as a PEFT adapter that `peft.PeftModel.from_pretrained` loads.
  * @throws RangeError for a method that is no adapter (save those with saveModel); ERR_IO when the folder cannot be written.
  */
-export async function saveAdapter(model: Model, lanes: Lanes, lane: number, dir: string, options: JobOptions = {}): Promise<void> {
+export async function saveAdapter(
+  model: Model,
+  lanes: Lanes,
+  lane: number,
+  dir: string,
+  options: JobOptions = {},
+): Promise<void> {
   const spec = laneOf(lanes, lane);
   if (!methodOf(lanes.method).adapter)
     throw expected('lanes', 'lanes of an adapter method; save whole weights with saveModel', lanes.method);
@@ -61,7 +67,10 @@ export async function saveAdapter(model: Model, lanes: Lanes, lane: number, dir:
     alpha_pattern: {},
   };
   await mkdir(dir, { recursive: true });
-  const { names, tensors } = await runJob(() => native().laneTensors({ lanes: lanes.handle, lane, transposed: [] }), options);
+  const { names, tensors } = await runJob(
+    () => native().laneTensors({ lanes: lanes.handle, lane, transposed: [] }),
+    options,
+  );
   try {
     await runJob(
       () => native().writeSafetensors({ path: join(dir, kTensorFile), names, tensors, metadata: { format: 'pt' } }),
@@ -81,7 +90,9 @@ async function readConfig(dir: string): Promise<z.output<typeof kLoraConfig>> {
   try {
     content = await readFile(path, 'utf8');
   } catch (cause) {
-    throw new CortuneError('ERR_NOT_FOUND', `Expected an adapter at ${dir}, which has no readable ${kConfigFile}.`, { cause });
+    throw new CortuneError('ERR_NOT_FOUND', `Expected an adapter at ${dir}, which has no readable ${kConfigFile}.`, {
+      cause,
+    });
   }
   let json: unknown;
   try {

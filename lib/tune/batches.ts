@@ -26,8 +26,14 @@ export function sequencesOf(model: Model, texts: readonly string[], packing: Pac
       );
   const kept = sequences.filter((sequence) => sequence.length >= 2);
   if (kept.length === 0)
-    throw new CortuneError('ERR_DATA', 'Expected a text of at least two tokens to predict one from the other, got none.');
-  return { ids: Int32Array.from(kept.flatMap((sequence) => [...sequence])), lengths: Int32Array.from(kept, (s) => s.length) };
+    throw new CortuneError(
+      'ERR_DATA',
+      'Expected a text of at least two tokens to predict one from the other, got none.',
+    );
+  return {
+    ids: Int32Array.from(kept.flatMap((sequence) => [...sequence])),
+    lengths: Int32Array.from(kept, (s) => s.length),
+  };
 }
 
 function checkBlock(block: number, context: number): number {

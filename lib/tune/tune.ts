@@ -64,7 +64,8 @@ function positive(name: string, value: number, { zero = false, integer = false }
 }
 
 function seedOf(seeds: number | readonly number[], k: number, count: number): number {
-  if (typeof seeds !== 'number' && seeds.length !== count) throw expected('seeds', `one seed or ${count}, one a lane`, seeds);
+  if (typeof seeds !== 'number' && seeds.length !== count)
+    throw expected('seeds', `one seed or ${count}, one a lane`, seeds);
   return positive('seeds', typeof seeds === 'number' ? seeds : seeds[k]!, { zero: true, integer: true });
 }
 
@@ -99,7 +100,12 @@ export async function tune(model: Model, texts: readonly string[], options: Tune
   positive('batch', batch, { integer: true });
   const targets = options.from ? [...options.from.targets] : resolveTargets(model, method, options.targets);
   const lanes = laneSpecs(method, startingAt(options), model.config.hiddenSize);
-  const { ids, lengths } = sequencesOf(model, texts, options.packing ?? 'texts', options.block ?? Math.min(128, model.config.maxPositions));
+  const { ids, lengths } = sequencesOf(
+    model,
+    texts,
+    options.packing ?? 'texts',
+    options.block ?? Math.min(128, model.config.maxPositions),
+  );
   const order = drawOrder(lengths.length, steps, batch, positive('dataSeed', dataSeed, { zero: true, integer: true }));
   const result = await runJob(
     (progress) =>
@@ -147,5 +153,8 @@ export function countTrainable(model: Model, method: Method, targets: readonly s
   return native()
     .modelParameters(model.handle)
     .filter((parameter) => wanted.has(parameter.name))
-    .reduce((sum, { shape }) => sum + (method.adapter ? rank * (shape[0]! + shape[1]!) : shape.reduce((a, b) => a * b, 1)), 0);
+    .reduce(
+      (sum, { shape }) => sum + (method.adapter ? rank * (shape[0]! + shape[1]!) : shape.reduce((a, b) => a * b, 1)),
+      0,
+    );
 }
