@@ -40,6 +40,7 @@ function layerNumbers(layers: 'all' | readonly number[], model: Model): Int32Arr
     if (!Number.isInteger(layer) || layer < 0 || layer > last)
       throw expected('layers', `'all' or numbers from 0 to ${last}`, layer);
   if (layers.length === 0) throw expected('layers', 'at least one layer', layers);
+  if (new Set(layers).size < layers.length) throw expected('layers', 'different layers', layers);
   return Int32Array.from(layers);
 }
 

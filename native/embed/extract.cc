@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "../error.h"
 
@@ -99,6 +100,8 @@ std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const Ex
   for (const auto layer : args.layers)
     if (layer < 0 || layer > config.layers)
       fail(Code::kArgument, "Expected `layers` to lie in 0 to " + std::to_string(config.layers) + ", got " + std::to_string(layer) + ".");
+  if (std::set<int32_t>(args.layers.begin(), args.layers.end()).size() < args.layers.size())
+    fail(Code::kArgument, "Expected `layers` to name each layer once.");
   const int64_t last_needed = *std::max_element(args.layers.begin(), args.layers.end());
   const auto spans = spans_by_sequence(args);
   const auto stimuli = static_cast<int64_t>(args.spans.size() / 2);

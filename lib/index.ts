@@ -1,0 +1,27 @@
+/**
+ * cortune for Node: load a model, tune it, embed stimuli, align them to brain responses, score how well they predict them.
+ *
+ * Each stage is a function one can call alone; long ones take an AbortSignal and report progress (JobOptions). Tensors, models and lanes live
+ * in native memory: free them with `dispose()` or `using`.
+ */
+
+export { type AlignOptions, alignFeatures } from './data/align.js';
+export { interSubjectCeilings } from './data/ceiling.js';
+export { controlFeatures } from './data/controls.js';
+export { loadDataset } from './data/dataset.js';
+export { readMatrix, readTensor, readTexts } from './data/formats/index.js';
+export type { Dataset, Matrix, Stimuli, Target, Word } from './data/types.js';
+export { type Context, type EmbedOptions, embed, embedLanes, embedWords, type Pool } from './embed/embed.js';
+export { parseAlphas } from './encode/alphas.js';
+export * from './encode/encode.js';
+export { type FoldOptions, makeFolds, parseFolds } from './encode/folds.js';
+export { CortuneError, type ErrorCode } from './errors.js';
+export { type LoadOptions, loadModel, Model } from './model/load.js';
+export type { JobOptions } from './native/jobs.js';
+export type { ModelConfig, Progress } from './native/types.js';
+export { Tensor } from './tensor.js';
+export { loadAdapter, saveAdapter } from './tune/adapter.js';
+export { Lanes } from './tune/lanes.js';
+export { kMethods as methods, type Method } from './tune/methods.js';
+export { saveModel } from './tune/save-model.js';
+export { type TuneOptions, type TuneResult, tune } from './tune/tune.js';
