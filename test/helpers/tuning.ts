@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Model } from '../../lib/model/load.js';
 import { runJob } from '../../lib/native/jobs.js';
 import { native } from '../../lib/native/load.js';
-import type { LanesHandle, LaneSpec, TuneArgs, TuneResult } from '../../lib/native/types.js';
+import type { LaneSpec, LanesHandle, TuneArgs, TuneResult } from '../../lib/native/types.js';
 import { pack } from './run-model.js';
 import { readPlain } from './safetensors.js';
 import { type TuneGolden, tinyModel } from './tiny-models.js';

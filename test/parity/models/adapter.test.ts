@@ -1,14 +1,13 @@
 /** Adapters on disk: peft's load here, ours load in peft, and a saved one is the lane it came from. */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../../lib/model/load.js';
 import { loadAdapter, saveAdapter } from '../../../lib/tune/adapter.js';
 import type { Lanes } from '../../../lib/tune/lanes.js';
 import { tune } from '../../../lib/tune/tune.js';
 import { expectClose, float32Tolerance } from '../../helpers/arrays.js';
-import { kNoPeft, pythonWithPeft, runPython } from '../../helpers/peer-python.js';
+import { kNoPeft, logitsInPython, pythonWithPeft } from '../../helpers/peer-python.js';
 import { forward } from '../../helpers/run-model.js';
 import { readPlain } from '../../helpers/safetensors.js';
 import { temporaryFolder } from '../../helpers/temporary.js';
@@ -16,7 +15,6 @@ import { goldenOf, kTunedModels, tinyModel, tuneGoldenOf } from '../../helpers/t
 
 const kLogits = float32Tolerance(48, 20);
 const kTemporary = temporaryFolder();
-const kScript = fileURLToPath(new URL('load_adapter.py', import.meta.url));
 const kTexts = ['The rabbit ran over a small hill.', 'Nobody answered, because the room was empty.'];
 
 describe.each(kTunedModels)('%s', (name) => {
@@ -82,18 +80,22 @@ describe.each(kTunedModels)('%s', (name) => {
 });
 
 describe('in peft', () => {
-  const python = pythonWithPeft();
-
-  it.for(kTunedModels)('an adapter of %s gives the same logits', { timeout: 180_000 }, async (name, context) => {
+  it('our adapters give the same logits', { timeout: 300_000 }, async (context) => {
+    const python = pythonWithPeft();
     if (!python) return context.skip(kNoPeft);
-    const ids = goldenOf(name).ids[1]!;
-    using model = await loadModel(tinyModel(name));
-    using adapter = await loadAdapter(model, join(kTemporary, `${name}-1`));
-    const { logits } = await forward(model, [ids], adapter.handle);
-    const args = [tinyModel(name), join(kTemporary, `${name}-1`), ids.join(',')];
-    const theirs = runPython<{ shape: number[]; logits: number[] }>(python, kScript, args);
-    expect(logits!.shape).toEqual(theirs.shape);
-    expectClose(logits!.data, theirs.logits, kLogits, 'logits');
+    const saved = kTunedModels.map((name) => ({
+      base: tinyModel(name),
+      adapter: join(kTemporary, `${name}-1`),
+      ids: goldenOf(name).ids[1]!,
+    }));
+    for (const [i, theirs] of logitsInPython(python, saved).entries()) {
+      const { base, adapter, ids } = saved[i]!;
+      using model = await loadModel(base);
+      using lanes = await loadAdapter(model, adapter);
+      const { logits } = await forward(model, [ids], lanes.handle);
+      expect(logits!.shape).toEqual(theirs.shape);
+      expectClose(logits!.data, theirs.logits, kLogits, `${kTunedModels[i]}, logits`);
+    }
   });
 });
 

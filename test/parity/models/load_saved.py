@@ -1,0 +1,24 @@
+"""Loads what cortune saved with peft and transformers; prints the logits of one sequence each as JSON.
+
+Argument: a JSON list of {"base": folder, "adapter": folder or null, "ids": [...]}.
+"""
+
+import json
+import sys
+
+import torch
+import transformers as tf
+from peft import PeftModel
+
+tf.logging.set_verbosity_error()
+tf.logging.disable_progress_bar()
+torch.set_num_threads(1)
+results = []
+for job in json.loads(sys.argv[1]):
+    model = tf.AutoModelForCausalLM.from_pretrained(job["base"], dtype=torch.float32, attn_implementation="eager")
+    if job["adapter"]:
+        model = PeftModel.from_pretrained(model, job["adapter"])
+    with torch.no_grad():
+        logits = model.eval()(torch.tensor([job["ids"]])).logits[0]
+    results.append({"shape": list(logits.shape), "logits": logits.flatten().tolist()})
+print(json.dumps(results))
