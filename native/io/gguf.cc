@@ -205,6 +205,7 @@ class Reader {
   TensorEntry tensor(uint64_t alignment) {
     TensorEntry entry;
     entry.name = string("a tensor name");
+    if (entry.name.empty()) wrong("it holds a tensor without a name");
     const auto dims = number<uint32_t>("a tensor's dimensions");
     if (dims > kMostDims) wrong(entry.name, "has " + std::to_string(dims) + " dimensions; the most is 4");
     for (uint32_t i = 0; i < dims; ++i) {

@@ -40,7 +40,7 @@ class Descriptor {
 std::shared_ptr<Mapping> Mapping::open(const std::string& path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) refuse(path);
-  struct stat info{};
+  struct stat info {};
   if (::fstat(file.get(), &info) != 0) refuse(path);
   if (!S_ISREG(info.st_mode))
     fail(Code::kFormat,

@@ -94,7 +94,8 @@ at::Tensor TensorFile::read_numbers(const TensorEntry& entry) const {
   at::Tensor stored;
   if (aligned) {
     // The deleter holds the mapping: it lives as long as the last tensor that views it.
-    stored = at::from_blob(bytes, entry.shape, [mapping = mapping_](void*) {}, at::TensorOptions(type));
+    stored = at::from_blob(
+        bytes, entry.shape, [mapping = mapping_](void*) {}, at::TensorOptions(type));
   } else {
     stored = at::empty(entry.shape, type);
     if (entry.bytes > 0) std::memcpy(stored.data_ptr(), bytes, entry.bytes);

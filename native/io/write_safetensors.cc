@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,29 @@
 
 namespace cortune {
 namespace {
+
+// A write past the limit on file sizes (ulimit -f) raises SIGXFSZ, which would end the process: held back
+// here, the write fails with EFBIG instead.
+class HeldSizeSignal {
+ public:
+  HeldSizeSignal() {
+    sigemptyset(&signal_);
+    sigaddset(&signal_, SIGXFSZ);
+    ::pthread_sigmask(SIG_BLOCK, &signal_, &before_);
+  }
+  ~HeldSizeSignal() {
+    const timespec now{};
+    while (::sigtimedwait(&signal_, nullptr, &now) > 0) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  HeldSizeSignal(const HeldSizeSignal&) = delete;
+  HeldSizeSignal& operator=(const HeldSizeSignal&) = delete;
+
+ private:
+  sigset_t signal_;
+  sigset_t before_;
+};
 
 // A file beside the wanted one, that becomes it on `commit` and vanishes otherwise.
 class Draft {
@@ -132,6 +156,7 @@ void write_safetensors(const std::string& path,
   const std::string text = header_text(tensors, metadata);
   uint64_t size = 8 + text.size();
   for (const auto& [name, tensor] : tensors) size += tensor.nbytes();
+  const HeldSizeSignal held;
   Draft draft(path, size);
   const uint64_t length = text.size();
   draft.write(&length, sizeof length, task);
