@@ -10,8 +10,9 @@ import { configFromJson } from './config.js';
 import { configFromGguf } from './gguf.js';
 import { contentHash } from './identity.js';
 import { type ResolvedModel, resolveModel } from './resolve.js';
-import { readTokenizerParts, TextTokenizer, type TokenizerParts } from './tokenizer.js';
-import { tokenizerFromGguf } from './tokenizer-json.js';
+import { TextTokenizer } from './tokenizer.js';
+import { readTokenizerParts, type TokenizerParts } from './tokenizer-files.js';
+import { tokenizerFromGguf } from './tokenizer-gguf.js';
 import { findWeightFiles, planWeights, type WeightPlan } from './weights.js';
 
 export interface LoadOptions extends JobOptions {

@@ -1,32 +1,16 @@
 /** Text to token ids and back, with the place of every token in the text. */
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { CortuneError, expected } from '../errors.js';
 import { buildNormalizer, type Normalizer, textOf, unitsOf } from './normalize.js';
 import { type AlignOptions, alignTokens, type Span, trimSpaces } from './offsets.js';
-import {
-  type PartJson,
-  type TokenizerConfigJson,
-  type TokenizerJson,
-  tokenizerFromBpeFiles,
-  tokenizerFromVocabText,
-} from './tokenizer-json.js';
+import type { TokenizerParts } from './tokenizer-files.js';
+import type { PartJson, TokenizerConfigJson, TokenizerJson } from './tokenizer-json.js';
 
 /** A text's tokens. */
 export interface Encoded {
   ids: Int32Array;
   /** Two numbers a token: start and end in the text (UTF-16 units, end exclusive); -1, -1 for tokens the tokenizer put around it. */
   offsets: Int32Array;
-}
-
-/** What a tokenizer is made of. */
-export interface TokenizerParts {
-  json: TokenizerJson;
-  config: TokenizerConfigJson;
-  /** Names the file in messages. */
-  path: string;
 }
 
 /** All parts of one kind, those inside sequences too. */
@@ -238,40 +222,4 @@ export class TextTokenizer {
     const kept = Array.from(ids).filter((id) => options.special || !this.specialIds.has(id));
     return kept.length === 0 ? '' : this.tokenizer.decode(kept, { clean_up_tokenization_spaces: this.cleanUp });
   }
-}
-
-async function readJson<T>(path: string): Promise<T> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as T;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new CortuneError('ERR_FORMAT', `Expected ${path} to be JSON, but ${error.message}. Download it again.`);
-  }
-}
-
-/**
- * The tokenizer's parts in a model folder: `tokenizer.json`, else `vocab.json` with `merges.txt`, else `vocab.txt`; nothing when there is
- * none. Throws ERR_FORMAT for files that make no sense.
- */
-export async function readTokenizerParts(folder: string): Promise<TokenizerParts | undefined> {
-  const at = (name: string) => join(folder, name);
-  const has = (name: string) => existsSync(at(name));
-  const config = has('tokenizer_config.json') ? await readJson<TokenizerConfigJson>(at('tokenizer_config.json')) : {};
-  if (has('tokenizer.json')) {
-    const json = await readJson<Partial<TokenizerJson>>(at('tokenizer.json'));
-    if (typeof json?.model?.vocab !== 'object' || json.model.vocab === null)
-      throw new CortuneError('ERR_FORMAT', `Expected ${at('tokenizer.json')} to hold a vocabulary. Download it again.`);
-    const blank = { added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
-    return { json: { ...blank, ...json, model: json.model }, config, path: at('tokenizer.json') };
-  }
-  if (has('vocab.json') && has('merges.txt')) {
-    const vocab = await readJson<Record<string, number>>(at('vocab.json'));
-    const json = tokenizerFromBpeFiles(vocab, await readFile(at('merges.txt'), 'utf8'), config);
-    return { json, config, path: at('vocab.json') };
-  }
-  if (has('vocab.txt')) {
-    const json = tokenizerFromVocabText(await readFile(at('vocab.txt'), 'utf8'), config);
-    return { json, config, path: at('vocab.txt') };
-  }
-  return undefined;
 }

@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CortuneError, show } from '../errors.js';
 import type { FileHeader, ModelConfig, TensorInfo, WeightSource } from '../native/types.js';
-import { ggufSource } from './gguf.js';
+import { ggufSource } from './gguf-names.js';
 import { expectedParameters, type Parameter } from './parameters.js';
 
 /** A weight file and what its header says. */

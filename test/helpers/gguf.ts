@@ -164,6 +164,7 @@ export function asGguf(architecture: string, config: Record<string, number | boo
   const say = (key: string, value: GgufValue) => {
     metadata[`${architecture}.${key}`] = value;
   };
+  say('vocab_size', u(Number(config.vocab_size)));
   say('block_count', u(Number(config.num_hidden_layers ?? config.n_layer)));
   say('context_length', u(Number(config.max_position_embeddings ?? config.n_positions)));
   say('embedding_length', u(size));

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { loadModel } from '../../../lib/model/load.js';
 import { TextTokenizer } from '../../../lib/model/tokenizer.js';
-import { type TokenizerJson, tokenizerFromGguf } from '../../../lib/model/tokenizer-json.js';
+import { tokenizerFromGguf } from '../../../lib/model/tokenizer-gguf.js';
+import type { TokenizerJson } from '../../../lib/model/tokenizer-json.js';
 import { realModel } from '../../helpers/real-models.js';
 
 const kDir = fileURLToPath(new URL('../../fixtures/tokenizers/', import.meta.url));
