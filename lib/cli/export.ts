@@ -10,6 +10,7 @@ interface Options extends CommonOptions {
   dir: string;
   format: 'csv' | 'json';
   study?: string | undefined;
+  all: boolean;
   out?: string | undefined;
 }
 
@@ -21,6 +22,7 @@ export const command: CommandModule<object, Options> = {
       .positional('dir', { type: 'string', demandOption: true, describe: 'Results folder of `cortune run`' })
       .option('format', { choices: ['csv', 'json'] as const, default: 'csv' as const, describe: 'Form of the table' })
       .option('study', { type: 'string', describe: 'Only the runs of the study of this name' })
+      .option('all', { type: 'boolean', default: false, describe: 'Also runs that no study asks for any more' })
       .option('out', { type: 'string', describe: 'Write to a file instead of stdout' })
       .example('$0 export results/demo > scores.csv', 'One row a run, layer and target')
       .epilogue(
@@ -28,7 +30,7 @@ export const command: CommandModule<object, Options> = {
       ) as never,
   handler: (argv) =>
     runCommand(argv, async () => {
-      const results = await readResults(argv.dir, { study: argv.study });
+      const results = await readResults(argv.dir, { study: argv.study, all: argv.all });
       const text = argv.format === 'json' || argv.json ? toJson(results) : toCsv(results);
       if (argv.out === undefined) process.stdout.write(text);
       else

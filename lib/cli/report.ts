@@ -8,6 +8,7 @@ interface Options extends CommonOptions {
   dir: string;
   out?: string | undefined;
   study?: string | undefined;
+  all: boolean;
 }
 
 export const command: CommandModule<object, Options> = {
@@ -16,6 +17,7 @@ export const command: CommandModule<object, Options> = {
   builder: (yargs) =>
     yargs
       .positional('dir', { type: 'string', demandOption: true, describe: 'Results folder of `cortune run`' })
+      .option('all', { type: 'boolean', default: false, describe: 'Also runs that no study asks for any more' })
       .option('out', { type: 'string', describe: 'File to write; by default report.html in the results folder' })
       .option('study', { type: 'string', describe: 'Only the runs of the study of this name' })
       .example('$0 report results/demo', 'Then open results/demo/report.html in a browser')
@@ -24,7 +26,7 @@ export const command: CommandModule<object, Options> = {
       ) as never,
   handler: (argv) =>
     runCommand(argv, async (ctx) => {
-      const path = resolve(await report(argv.dir, { out: argv.out, study: argv.study }));
+      const path = resolve(await report(argv.dir, { out: argv.out, study: argv.study, all: argv.all }));
       ctx.result({ report: path }, path);
     }),
 };

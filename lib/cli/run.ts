@@ -62,7 +62,7 @@ function nameOf(study: string): string {
 
 async function show(results: Results, out: string, ctx: CommandContext): Promise<void> {
   const summary = summarize(results);
-  const page = resolve(await report(out));
+  const page = resolve(await report(out, { study: results.studies[0]?.name }));
   const sources = sourcesOf(results);
   ctx.result(resultJson(results, summary, page), () =>
     [...sources, '', tableText(summary), '', `Report: ${page}`].join('\n'),

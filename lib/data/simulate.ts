@@ -171,7 +171,7 @@ export function simulateDataset(
     ...made,
     ...(stimuli.kind === 'trials' && stimuli.passages && { groups: stimuli.passages }),
     notes: [
-      `Simulated, no measurement: layer ${layer}${model} with random weights, ${subjects} subjects, signal-to-noise ratio ${snr}, seed ${seed}.`,
+      `Made from layer ${layer}${model}, ${subjects} subjects, signal-to-noise ratio ${snr}, seed ${seed}.`,
     ],
   };
 }

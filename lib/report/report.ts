@@ -14,12 +14,14 @@ export interface ReportOptions {
   out?: string | undefined;
   /** Only the runs of the study of this name. */
   study?: string | undefined;
+  /** Also runs that no study in the folder asks for any more. */
+  all?: boolean | undefined;
 }
 
 /** Reads the results in `folder`, writes the report, resolves to its path. Throws ERR_NOT_FOUND, ERR_FORMAT, ERR_IO. */
 export async function report(folder: string, options: ReportOptions = {}): Promise<string> {
   const path = options.out ?? join(folder, 'report.html');
-  const results = await readResults(folder, { study: options.study });
+  const results = await readResults(folder, { study: options.study, all: options.all });
   if (results.runs.length === 0)
     throw new CortuneError('ERR_NOT_FOUND', `Expected runs in ${folder}, and there are none yet. Run a study first.`);
   await replaceFile(path, renderReport(results, await pageAssets()));

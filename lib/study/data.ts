@@ -78,7 +78,7 @@ export function summarizeData(data: StudyData, dataset: Dataset): DataSummary {
   const subjects = new Set(dataset.targets.map((target) => target.subject));
   subjects.delete('mean');
   const source = data.simulated
-    ? `A simulated subject, no measurement: ${notes.join(' ')}`
+    ? `A simulated subject, no measurement. ${notes.join(' ')}`
     : `Real measurements: ${name}${subjects.size > 1 ? `, ${subjects.size} subjects` : ''}, ${responses.rows} rows, ${responses.columns} targets.`;
   return { name, simulated: data.simulated, citation, licence, hash: data.hash, rows: responses.rows, notes, source };
 }

@@ -1,4 +1,5 @@
 /** Results as tables: every score as a row, and the methods x layers summary. */
+import { CortuneError } from '../errors.js';
 import { methodTitle, runTitle } from './plan.js';
 import type { RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
 import { Store } from './store.js';
@@ -18,11 +19,19 @@ export interface Results {
   runs: ResultRun[];
 }
 
-/** Reads a store. `study` keeps only the runs of the study of that name. Throws ERR_NOT_FOUND, ERR_FORMAT, ERR_IO. */
-export async function readResults(folder: string, options: { study?: string | undefined } = {}): Promise<Results> {
+/**
+ * Reads the runs that the studies in a store ask for. `study` keeps those of the study of that name; `all` adds runs that none asks for
+ * any more, because its file was changed. Throws ERR_NOT_FOUND, ERR_FORMAT, ERR_IO.
+ */
+export async function readResults(
+  folder: string,
+  options: { study?: string | undefined; all?: boolean | undefined } = {},
+): Promise<Results> {
   const store = await Store.open(folder);
-  const studies = (await store.studies()).filter((study) => !options.study || study.name === options.study);
-  const wanted = options.study ? new Set(studies.flatMap((study) => study.runs)) : undefined;
+  const known = await store.studies();
+  const studies = known.filter((study) => !options.study || study.name === options.study);
+  if (options.study && studies.length === 0) throw noStudy(options.study, known, folder);
+  const wanted = options.all || studies.length === 0 ? undefined : new Set(studies.flatMap((study) => study.runs));
   const records = (await store.runs()).filter((record) => !wanted || wanted.has(record.id));
   const runs: ResultRun[] = [];
   for (const record of records.sort(inOrder)) {
@@ -33,6 +42,11 @@ export async function readResults(folder: string, options: { study?: string | un
 }
 
 const kOrder = ['word_rate', 'untrained', 'untuned'];
+
+function noStudy(name: string, known: readonly StudyRecord[], folder: string): CortuneError {
+  const names = known.map((study) => `\`${study.name}\``).join(', ') || 'none';
+  return new CortuneError('ERR_NOT_FOUND', `Expected the study \`${name}\` in ${folder}, and there are: ${names}.`);
+}
 
 /** Controls, then untrained, untuned, then methods by name. */
 function inOrder(a: RunRecord, b: RunRecord): number {

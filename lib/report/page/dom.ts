@@ -29,9 +29,13 @@ export function choice(
   onChange: (value: string) => void,
 ): HTMLElement | null {
   if (options.length < 2) return null;
-  const select = h('select', { change: (event) => onChange((event.target as HTMLSelectElement).value) });
+  const id = `choice-${label.toLowerCase().replaceAll(' ', '-')}`;
+  const select = h('select', {
+    id,
+    change: (event) => onChange((event.target as HTMLSelectElement).value),
+  });
   for (const [key, title] of options) select.append(h('option', { value: key, selected: key === value }, title));
-  return h('label', { class: 'choice' }, h('span', {}, label), select);
+  return h('div', { class: 'choice' }, h('label', { for: id }, label), select);
 }
 
 /** A labelled check box. */
