@@ -8,7 +8,7 @@
         {
           'action_name': 'cmake',
           'inputs': ['CMakeLists.txt'],
-          'outputs': ['build/Release/made-by-cmake'],
+          'outputs': ['<(PRODUCT_DIR)/always'],
           'action': ['node', 'bin/prepare.mjs'],
           'message': 'Building cortune with CMake',
         }

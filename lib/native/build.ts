@@ -16,6 +16,8 @@ import { cmake, compiler, make, requireTools } from './tools.js';
 
 const require = createRequire(import.meta.url);
 const kBuildDir = join(kPackageDir, 'build');
+/** CMake's own folder; node-gyp keeps a Makefile in build/ itself. */
+const kCmakeDir = join(kBuildDir, 'cmake');
 const kStamp = join(kBuildDir, 'made-of.txt');
 const kLog = join(kBuildDir, 'build.log');
 
@@ -74,7 +76,7 @@ function jobs(): number {
 }
 
 function cmakeCache(): string {
-  const path = join(kBuildDir, 'CMakeCache.txt');
+  const path = join(kCmakeDir, 'CMakeCache.txt');
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
@@ -82,8 +84,8 @@ function cmakeCache(): string {
 async function dropForeignCache(): Promise<void> {
   const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(cmakeCache())?.[1];
   if (home === undefined || home === kPackageDir) return;
-  await rm(join(kBuildDir, 'CMakeCache.txt'));
-  await rm(join(kBuildDir, 'CMakeFiles'), { recursive: true, force: true });
+  await rm(join(kCmakeDir, 'CMakeCache.txt'));
+  await rm(join(kCmakeDir, 'CMakeFiles'), { recursive: true, force: true });
 }
 
 /** CMake also refuses a change of generator (Ninja installed since): the first one is kept. */
@@ -97,7 +99,7 @@ async function cmakeJs(args: string[], options: SetupOptions): Promise<void> {
   const program = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
   const log = createWriteStream(kLog, { flags: 'a' });
   // A group of its own, so that stopping it stops the compilers too.
-  const child = spawn(process.execPath, [program, ...args, '--directory', kPackageDir], {
+  const child = spawn(process.execPath, [program, ...args, '--directory', kPackageDir, '--out', kCmakeDir], {
     // make's own variables, when node-gyp drives this, are not for the build inside.
     env: { ...process.env, MAKEFLAGS: undefined, MFLAGS: undefined, MAKELEVEL: undefined },
     stdio: ['ignore', 'pipe', 'pipe'],
