@@ -1,7 +1,7 @@
 /** Compiles the addon with cmake-js, when what it is made of has changed since the last time. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createWriteStream, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, totalmem } from 'node:os';
@@ -18,6 +18,7 @@ const require = createRequire(import.meta.url);
 const kBuildDir = join(kPackageDir, 'build');
 /** CMake's own folder; node-gyp keeps a Makefile in build/ itself. */
 const kCmakeDir = join(kBuildDir, 'cmake');
+const kGroup = join(kBuildDir, 'build.pid');
 const kStamp = join(kBuildDir, 'made-of.txt');
 const kLog = join(kBuildDir, 'build.log');
 
@@ -38,6 +39,7 @@ export async function buildAddon(libtorch: Libtorch, options: SetupOptions = {})
       options.note?.('addon: compiling (some minutes the first time)');
       await rm(kStamp, { force: true });
       await rm(kLog, { force: true });
+      endOrphan();
       await dropForeignCache();
       await cmakeJs(['configure', `--CDCORTUNE_LIBTORCH=${libtorch.dir}`, ...generator()], options);
       await cmakeJs(['build', '--parallel', String(jobs())], options);
@@ -80,6 +82,20 @@ function cmakeCache(): string {
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
+/** A build whose starter was killed goes on compiling: it is ended, so that two never write the same files. */
+function endOrphan(): void {
+  if (!existsSync(kGroup)) return;
+  const group = Number(readFileSync(kGroup, 'utf8'));
+  const leader = `/proc/${group}/cmdline`;
+  try {
+    // While a group has members, its number is given to no other process: a leader that is not ours means that ours has ended.
+    if (existsSync(leader) && !readFileSync(leader, 'utf8').includes('cmake-js')) return;
+    process.kill(-group, 'SIGKILL');
+  } catch {
+    // it has ended
+  }
+}
+
 /** CMake refuses a build folder that was configured for another place: a copied or moved clone starts afresh. */
 async function dropForeignCache(): Promise<void> {
   const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(cmakeCache())?.[1];
@@ -105,6 +121,7 @@ async function cmakeJs(args: string[], options: SetupOptions): Promise<void> {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
+  writeFileSync(kGroup, String(child.pid));
   const stop = () => child.pid && process.kill(-child.pid, 'SIGTERM');
   options.signal?.addEventListener('abort', stop, { once: true });
   for (const stream of [child.stdout, child.stderr])
@@ -122,6 +139,7 @@ async function cmakeJs(args: string[], options: SetupOptions): Promise<void> {
     if (status !== 0)
       throw new CortuneError('ERR_SETUP', `The addon did not compile: ${complaint()} The whole log is ${kLog}`);
   } finally {
+    await rm(kGroup, { force: true });
     options.signal?.removeEventListener('abort', stop);
   }
 }

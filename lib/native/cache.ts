@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CortuneError } from '../errors.js';
@@ -30,10 +30,11 @@ export async function folderSize(dir: string): Promise<number> {
 }
 
 const kHeartbeat = 2_000; // ms between signs of life of a lock's holder
-const kStale = 15_000; // ms without one after which its holder is taken for dead
+const kStale = 15_000; // ms without one after which a holder on another machine is taken for dead
 
 /**
- * Runs `work` while holding the lock file `path`. A holder that was killed stops touching it and is passed over after 15 s.
+ * Runs `work` while holding the lock file `path`. A holder that was killed is passed over: at once on its own machine, elsewhere after
+ * 15 s without a sign of life.
  * The lock only saves work twice done: what it guards is written beside and renamed, so even two holders do no harm.
  */
 export async function withLock<T>(
@@ -42,7 +43,7 @@ export async function withLock<T>(
   options: { signal?: AbortSignal | undefined; onWait?: (() => void) | undefined } = {},
 ): Promise<T> {
   await mkdir(dirname(path), { recursive: true });
-  const token = `${process.pid} ${randomUUID()}`;
+  const token = `${process.pid} ${hostname()} ${randomUUID()}`;
   let told = false;
   while (!(await tryLock(path, token))) {
     if (options.signal?.aborted) throw new CortuneError('ERR_CANCELLED', 'Cancelled.');
@@ -67,11 +68,7 @@ async function tryLock(path: string, token: string): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-  const age = await stat(path).then(
-    ({ mtimeMs }) => Date.now() - mtimeMs,
-    () => 0,
-  );
-  if (age < kStale) return false;
+  if (await isHeld(path)) return false;
   // Renaming is atomic: of several that saw the stale lock, one takes it away.
   const aside = `${path}.${randomUUID()}`;
   await rename(path, aside).then(
@@ -79,6 +76,25 @@ async function tryLock(path: string, token: string): Promise<boolean> {
     () => {},
   );
   return false;
+}
+
+async function isHeld(path: string): Promise<boolean> {
+  try {
+    const [pid, host] = (await readFile(path, 'utf8')).split(' ');
+    if (host === hostname()) return isAlive(Number(pid));
+    return Date.now() - (await stat(path)).mtimeMs < kStale;
+  } catch {
+    return true; // given up just now: the next try takes it
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'; // somebody else's living process
+  }
 }
 
 /**

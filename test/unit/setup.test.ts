@@ -1,4 +1,5 @@
 /** The parts of set-up that need no network: finding libtorch and the addon, wheels, locks, folders that appear whole. */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -10,7 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { zipSync } from 'fflate';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -217,7 +218,9 @@ describe('the user cache', () => {
     const lock = put('lock', 'killed');
     utimesSync(lock, new Date(0), new Date(0));
     expect(await withLock(lock, async () => 'in')).toBe('in');
-    writeFileSync(lock, 'alive');
+    writeFileSync(lock, `${spawnSync('true').pid} ${hostname()} token`);
+    expect(await withLock(lock, async () => 'in')).toBe('in');
+    writeFileSync(lock, `${process.pid} ${hostname()} token`);
     const stop = new AbortController();
     const waiting = withLock(lock, async () => 'in', { signal: stop.signal, onWait: () => stop.abort() });
     await expect(waiting).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
