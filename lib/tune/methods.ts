@@ -52,10 +52,7 @@ export const kDefaultTargets: Record<Family, readonly string[]> = {
   bert: ['query', 'value'],
 };
 
-/** The output projection is no target of 'all-linear', as in PEFT. */
-const kHeads = new Set(['lm_head', 'embed_out']);
-
-/** Names of all linear modules of a model that a method can attach to. */
+/** Names of all linear modules of a model that a method can attach to; the output projection is none, as for PEFT's 'all-linear'. */
 export function linearModules(model: Model): string[] {
   return native()
     .modelParameters(model.handle)
@@ -77,7 +74,7 @@ export function resolveTargets(model: Model, method: Method, targets?: 'all-line
       .map((parameter) => parameter.name);
   }
   const modules = linearModules(model);
-  if (targets === 'all-linear') return modules.filter((name) => !kHeads.has(name));
+  if (targets === 'all-linear') return modules;
   const wanted = targets ?? kDefaultTargets[model.config.family];
   if (wanted.length === 0) throw expected('targets', "'all-linear' or at least one module name", targets);
   for (const name of wanted)

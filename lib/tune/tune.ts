@@ -63,6 +63,13 @@ function positive(name: string, value: number, { zero = false, integer = false }
   return value;
 }
 
+/** A share of the past that a running mean keeps. */
+function share(name: string, value: number): number {
+  if (typeof value !== 'number' || !(value >= 0 && value < 1))
+    throw expected(name, 'a number from 0 to below 1', value, typeof value === 'number' ? 'range' : 'type');
+  return value;
+}
+
 function seedOf(seeds: number | readonly number[], k: number, count: number): number {
   if (typeof seeds !== 'number' && seeds.length !== count)
     throw expected('seeds', `one seed or ${count}, one a lane`, seeds);
@@ -107,31 +114,25 @@ export async function tune(model: Model, texts: readonly string[], options: Tune
     options.block ?? Math.min(128, model.config.maxPositions),
   );
   const order = drawOrder(lengths.length, steps, batch, positive('dataSeed', dataSeed, { zero: true, integer: true }));
-  const result = await runJob(
-    (progress) =>
-      native().tune(
-        {
-          model: model.handle,
-          method: method.name,
-          targets,
-          lanes,
-          from: options.from?.handle,
-          ids,
-          lengths,
-          labels: new Uint8Array(ids.length).fill(1),
-          order,
-          steps,
-          batch,
-          schedule: scheduleFactors(options.schedule ?? 'linear', steps, warmup),
-          clip: positive('clip', clip, { zero: true }),
-          beta1: positive('beta1', beta1, { zero: true }),
-          beta2: positive('beta2', beta2, { zero: true }),
-          eps: positive('eps', eps),
-        },
-        progress,
-      ),
-    options,
-  );
+  const args = {
+    model: model.handle,
+    method: method.name,
+    targets,
+    lanes,
+    from: options.from?.handle,
+    ids,
+    lengths,
+    labels: new Uint8Array(ids.length).fill(1),
+    order,
+    steps,
+    batch,
+    schedule: scheduleFactors(options.schedule ?? 'linear', steps, warmup),
+    clip: positive('clip', clip, { zero: true }),
+    beta1: share('beta1', beta1),
+    beta2: share('beta2', beta2),
+    eps: positive('eps', eps),
+  };
+  const result = await runJob((progress) => native().tune(args, progress), options);
   return {
     lanes: new Lanes(result.lanes, method.name, lanes, targets),
     losses: lanes.map((_, k) => Array.from({ length: steps }, (_, step) => result.losses[step * lanes.length + k]!)),

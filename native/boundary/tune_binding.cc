@@ -19,7 +19,7 @@ LaneSpec read_lane(const Args& args) {
 TrainArgs read_train_args(const Args& args) {
   TrainArgs train;
   train.sequences = read_sequences(args);
-  train.labels = cut(args.bytes("labels"), args.int32s("lengths"));
+  train.labels = cut("labels", args.bytes("labels"), args.int32s("lengths"));
   train.order = args.int32s("order");
   train.steps = args.integer("steps");
   train.batch = args.integer("batch");

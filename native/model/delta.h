@@ -4,6 +4,7 @@
 #include <string>
 
 #include "../pch.h"
+#include "parameters.h"
 
 namespace cortune {
 
@@ -12,6 +13,8 @@ class Delta {
   virtual ~Delta() = default;
   // K, the runs that share this pass.
   virtual int64_t lanes() const = 0;
+  // Throws kArgument when the method was made for a model whose parts are others: its effect would be lost, or wrong.
+  virtual void check(const Parameters& parameters) const { (void)parameters; }
   // The parameter to use instead of `base`. Shape as `base`: only possible when K is 1.
   virtual at::Tensor parameter(const std::string& name, const at::Tensor& base) const {
     (void)name;

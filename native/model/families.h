@@ -83,9 +83,9 @@ class Declare {
   void rms_norm(const std::string& name, int64_t width) {
     list_.push_back({name + ".weight", {width}, Init::kOnes, 1, false});
   }
-  // The vocabulary projection of a causal model.
+  // The vocabulary projection of a causal model. It is part of the chunked loss, not a module that a method can attach to.
   void head(const std::string& name, int64_t width, int64_t vocabulary) {
-    list_.push_back({name + ".weight", {vocabulary, width}, Init::kNormal, 1, true});
+    list_.push_back({name + ".weight", {vocabulary, width}, Init::kNormal, 1, false});
   }
   std::vector<ParameterSpec> list() && { return std::move(list_); }
 

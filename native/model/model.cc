@@ -21,6 +21,7 @@ void Model::check(const Layout& layout) const {
 }
 
 Pass Model::pass(const Layout& layout, const Delta* delta) const {
+  if (delta) delta->check(parameters_);
   Pass pass{config_, parameters_, delta, layout, {}};
   if (config_.rope_theta > 0) pass.rotary = rotary_tables(config_, layout);
   return pass;

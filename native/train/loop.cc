@@ -56,6 +56,8 @@ void check_train_args(const Model& model, const TrainArgs& args) {
                               model.config().family + "`.");
   if (static_cast<int64_t>(args.order.size()) != args.steps * args.batch || static_cast<int64_t>(args.schedule.size()) != args.steps)
     fail(Code::kArgument, "Expected `order` to hold steps x batch numbers and `schedule` one factor a step.");
+  for (const auto factor : args.schedule)
+    if (!std::isfinite(factor)) fail(Code::kArgument, "Expected `schedule` to hold finite factors, got " + std::to_string(factor) + ".");
   for (const auto number : args.order)
     if (number >= static_cast<int32_t>(args.sequences.size()))
       fail(Code::kArgument, "Expected `order` to name sequences below " + std::to_string(args.sequences.size()) + ".");

@@ -10,7 +10,7 @@ Full::Full(const Model& model, std::vector<LaneSpec> lanes, const std::vector<st
   if (lanes_.size() != 1)
     fail(Code::kArgument, "Expected one lane for whole-weight tuning, got " + std::to_string(lanes_.size()) + ".");
   for (const auto& name : targets)
-    copies_.emplace(name, model.parameters().at(name).clone().unsqueeze(0).requires_grad_(true));
+    copies_.emplace(name, attach(model, name).clone().unsqueeze(0).requires_grad_(true));
 }
 
 at::Tensor Full::parameter(const std::string& name, const at::Tensor& base) const {

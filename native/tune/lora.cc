@@ -17,6 +17,12 @@ int64_t largest_rank(const std::vector<LaneSpec>& lanes) {
   return rank;
 }
 
+void check_linear(const Model& model, const std::string& module) {
+  for (const auto& spec : model.parameters().specs())
+    if (spec.linear && spec.name == module + ".weight") return;
+  fail(Code::kNotFound, "Expected `targets` to name linear modules of the model, got `" + module + "`.");
+}
+
 }  // namespace
 
 Lora::Lora(const Model& model, std::vector<LaneSpec> lanes, const std::vector<std::string>& targets)
@@ -30,7 +36,8 @@ Lora::Lora(const Model& model, std::vector<LaneSpec> lanes, const std::vector<st
     generators.push_back(at::detail::createCPUGenerator(lanes_[k].seed));
   }
   for (const auto& name : targets) {
-    const auto& weight = model.parameters().at(name + ".weight");
+    check_linear(model, name);
+    const auto& weight = attach(model, name + ".weight");
     const int64_t out = weight.size(0), in = weight.size(1);
     Pair pair{at::zeros({count, rank, in}, at::kFloat), at::zeros({count, out, rank}, at::kFloat)};
     // PEFT's default: A as nn.Linear (Kaiming uniform with a = sqrt(5), which is 1 / sqrt(in)), B zero.

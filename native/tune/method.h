@@ -29,6 +29,7 @@ class Method : public Delta {
   explicit Method(std::vector<LaneSpec> lanes) : lanes_(std::move(lanes)) {}
 
   int64_t lanes() const override { return static_cast<int64_t>(lanes_.size()); }
+  void check(const Parameters& parameters) const override;
   const std::vector<LaneSpec>& specs() const { return lanes_; }
 
   // What is trained: leaf tensors [K, ...], gradients wanted.
@@ -42,7 +43,13 @@ class Method : public Delta {
   int64_t bytes() const;
 
  protected:
+  // A base parameter that the method changes or reads; remembers its shape for `check`.
+  const at::Tensor& attach(const Model& model, const std::string& parameter);
+
   std::vector<LaneSpec> lanes_;
+
+ private:
+  std::map<std::string, std::vector<int64_t>> attached_;
 };
 
 // `targets`: names of linear modules (adapters) or of parameters (whole weights), all present in the model.

@@ -8,11 +8,33 @@
 #include "method.h"
 
 namespace cortune {
+namespace {
+
+std::string shape_text(at::IntArrayRef shape) {
+  std::ostringstream text;
+  text << shape;
+  return text.str();
+}
+
+}  // namespace
 
 int64_t Method::bytes() const {
   int64_t bytes = 0;
   for (const auto& tensor : trainable()) bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
+}
+
+const at::Tensor& Method::attach(const Model& model, const std::string& parameter) {
+  const auto& base = model.parameters().at(parameter);
+  attached_[parameter] = base.sizes().vec();
+  return base;
+}
+
+void Method::check(const Parameters& parameters) const {
+  for (const auto& [name, shape] : attached_)
+    if (!parameters.has(name) || parameters.at(name).sizes() != at::IntArrayRef(shape))
+      fail(Code::kArgument, "Expected lanes tuned on this model, got lanes for another, which has a `" + name + "` of shape " +
+                                shape_text(shape) + ".");
 }
 
 void Method::start_from(const Method& from) {
@@ -37,12 +59,9 @@ void assign(const NamedTensors& tensors, const NamedTensors& into) {
     if (found == wanted.end())
       fail(Code::kFormat, "Expected only tensors of this method and these targets, got `" + name +
                               "` too. The file belongs to another base model or other target modules.");
-    if (found->second.sizes() != value.sizes()) {
-      std::ostringstream message;
-      message << "Expected `" << name << "` to have shape " << found->second.sizes() << ", got " << value.sizes()
-              << ". The file belongs to another base model or rank.";
-      fail(Code::kFormat, message.str());
-    }
+    if (found->second.sizes() != value.sizes())
+      fail(Code::kFormat, "Expected `" + name + "` to have shape " + shape_text(found->second.sizes()) + ", got " +
+                              shape_text(value.sizes()) + ". The file belongs to another base model or rank.");
     found->second.copy_(value);
     wanted.erase(found);
   }
