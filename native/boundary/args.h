@@ -1,5 +1,5 @@
-// Reads the fields of a task's argument object into plain C++ values, on the JavaScript thread. Types and finiteness are checked here;
-// meaning was checked in TypeScript.
+// Reads the fields of a task's argument object into plain C++ values, on the JavaScript thread. Types and
+// finiteness are checked here; meaning was checked in TypeScript.
 #pragma once
 #include <cmath>
 #include <string>
@@ -27,7 +27,8 @@ class Args {
   }
   double number(const char* key) const {
     auto value = object_.Get(key);
-    if (!value.IsNumber() || !std::isfinite(value.As<Napi::Number>().DoubleValue())) throw wrong(key, "a finite number");
+    if (!value.IsNumber() || !std::isfinite(value.As<Napi::Number>().DoubleValue()))
+      throw wrong(key, "a finite number");
     return value.As<Napi::Number>();
   }
   int64_t integer(const char* key) const {
@@ -42,10 +43,18 @@ class Args {
   }
 
   // Typed arrays, copied: JavaScript may change or detach its own while the task runs.
-  std::vector<int32_t> int32s(const char* key) const { return copy<Napi::Int32Array, int32_t>(key, napi_int32_array, "an Int32Array"); }
-  std::vector<uint8_t> bytes(const char* key) const { return copy<Napi::Uint8Array, uint8_t>(key, napi_uint8_array, "a Uint8Array"); }
-  std::vector<float> floats(const char* key) const { return copy<Napi::Float32Array, float>(key, napi_float32_array, "a Float32Array"); }
-  std::vector<double> doubles(const char* key) const { return copy<Napi::Float64Array, double>(key, napi_float64_array, "a Float64Array"); }
+  std::vector<int32_t> int32s(const char* key) const {
+    return copy<Napi::Int32Array, int32_t>(key, napi_int32_array, "an Int32Array");
+  }
+  std::vector<uint8_t> bytes(const char* key) const {
+    return copy<Napi::Uint8Array, uint8_t>(key, napi_uint8_array, "a Uint8Array");
+  }
+  std::vector<float> floats(const char* key) const {
+    return copy<Napi::Float32Array, float>(key, napi_float32_array, "a Float32Array");
+  }
+  std::vector<double> doubles(const char* key) const {
+    return copy<Napi::Float64Array, double>(key, napi_float64_array, "a Float64Array");
+  }
 
   std::vector<std::string> texts(const char* key) const {
     std::vector<std::string> out;
@@ -77,7 +86,8 @@ class Args {
   std::vector<std::shared_ptr<T>> handles(const char* key) const {
     std::vector<std::shared_ptr<T>> out;
     const auto list = array(key);
-    for (uint32_t i = 0; i < list.Length(); ++i) out.push_back(Handle<T>::get(env_, list.Get(i), std::string(key) + "[]"));
+    for (uint32_t i = 0; i < list.Length(); ++i)
+      out.push_back(Handle<T>::get(env_, list.Get(i), std::string(key) + "[]"));
     return out;
   }
 
@@ -93,7 +103,8 @@ class Args {
   template <typename Array, typename Element>
   std::vector<Element> copy(const char* key, napi_typedarray_type type, const char* what) const {
     auto value = object_.Get(key);
-    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) throw wrong(key, what);
+    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
+      throw wrong(key, what);
     auto array = value.As<Array>();
     return std::vector<Element>(array.Data(), array.Data() + array.ElementLength());
   }

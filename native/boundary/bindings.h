@@ -17,7 +17,10 @@ void export_encode(Napi::Env env, Napi::Object exports);
 template <typename Body>
 void export_function(Napi::Env env, Napi::Object exports, const char* name, Body body) {
   exports.Set(name, Napi::Function::New(
-                        env, [body](const Napi::CallbackInfo& info) -> Napi::Value { return guarded(info.Env(), [&] { return body(info); }); },
+                        env,
+                        [body](const Napi::CallbackInfo& info) -> Napi::Value {
+                          return guarded(info.Env(), [&] { return body(info); });
+                        },
                         name));
 }
 

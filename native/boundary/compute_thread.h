@@ -1,5 +1,5 @@
-// One compute thread per environment, with a queue. libtorch's OpenMP team and grad mode belong to the thread that uses
-// them, so all tasks of an environment run on the same one, and the libuv pool stays free.
+// One compute thread per environment, with a queue. libtorch's OpenMP team and grad mode belong to the thread
+// that uses them, so all tasks of an environment run on the same one, and the libuv pool stays free.
 #pragma once
 #include <condition_variable>
 #include <deque>

@@ -11,7 +11,8 @@ namespace cortune {
 namespace {
 
 ExtractArgs read_extract_args(const Args& args) {
-  return {read_sequences(args), args.int32s("spans"), args.text("pool"), args.integer("maxTokens"), args.int32s("layers")};
+  return {read_sequences(args), args.int32s("spans"), args.text("pool"), args.integer("maxTokens"),
+          args.int32s("layers")};
 }
 
 Napi::Value embed(const Napi::CallbackInfo& info) {
@@ -19,7 +20,9 @@ Napi::Value embed(const Napi::CallbackInfo& info) {
   return start_job(
       info.Env(), info[1],
       [model = args.handle<Model>("model"), lanes = args.optional_handle<Method>("lanes"),
-       extract_args = read_extract_args(args)](const Task& task) { return extract(*model, lanes.get(), extract_args, task); },
+       extract_args = read_extract_args(args)](const Task& task) {
+        return extract(*model, lanes.get(), extract_args, task);
+      },
       [](Napi::Env env, const std::vector<at::Tensor>& outputs) { return to_handles(env, outputs); });
 }
 

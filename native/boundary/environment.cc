@@ -9,12 +9,12 @@ using Letter = std::function<void(Napi::Env)>;
 
 Environment::Environment(Napi::Env env) : env_(env), compute_(std::make_unique<ComputeThread>()) {
   napi_value name = Napi::String::New(env, "cortune");
-  const auto status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, nullptr,
-                                                      &Environment::deliver, &mailbox_);
+  const auto status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr,
+                                                      nullptr, &Environment::deliver, &mailbox_);
   if (status != napi_ok) throw Napi::Error::New(env, "Could not create the mailbox of the compute thread.");
   napi_unref_threadsafe_function(env, mailbox_);
-  // Hooks run last in, first out: added after the mailbox, ours runs before the mailbox's own, so the compute thread
-  // has ended before anything it may still post to goes away.
+  // Hooks run last in, first out: added after the mailbox, ours runs before the mailbox's own, so the compute
+  // thread has ended before anything it may still post to goes away.
   napi_add_env_cleanup_hook(env, &Environment::tear_down, this);
 }
 

@@ -1,4 +1,5 @@
-// The state of one Node environment (the main thread or a worker): its compute thread, its mailbox to JavaScript, its classes.
+// The state of one Node environment (the main thread or a worker): its compute thread, its mailbox to
+// JavaScript, its classes.
 #pragma once
 #include <functional>
 #include <map>

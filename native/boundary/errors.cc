@@ -10,27 +10,40 @@ namespace {
 
 const char* name_of(Code code) {
   switch (code) {
-    case Code::kArgument: return "ERR_ARGUMENT";
-    case Code::kConfig: return "ERR_CONFIG";
-    case Code::kData: return "ERR_DATA";
-    case Code::kFormat: return "ERR_FORMAT";
-    case Code::kNotFound: return "ERR_NOT_FOUND";
-    case Code::kIo: return "ERR_IO";
-    case Code::kMemory: return "ERR_MEMORY";
-    case Code::kNumeric: return "ERR_NUMERIC";
-    case Code::kCancelled: return "ERR_CANCELLED";
-    case Code::kDisposed: return "ERR_DISPOSED";
-    case Code::kInternal: break;
+    case Code::kArgument:
+      return "ERR_ARGUMENT";
+    case Code::kConfig:
+      return "ERR_CONFIG";
+    case Code::kData:
+      return "ERR_DATA";
+    case Code::kFormat:
+      return "ERR_FORMAT";
+    case Code::kNotFound:
+      return "ERR_NOT_FOUND";
+    case Code::kIo:
+      return "ERR_IO";
+    case Code::kMemory:
+      return "ERR_MEMORY";
+    case Code::kNumeric:
+      return "ERR_NUMERIC";
+    case Code::kCancelled:
+      return "ERR_CANCELLED";
+    case Code::kDisposed:
+      return "ERR_DISPOSED";
+    case Code::kInternal:
+      break;
   }
   return "ERR_INTERNAL";
 }
 
-const char* const kNoMemory = "Not enough memory for this task. Use fewer lanes, shorter sequences or a smaller model.";
+const char* const kNoMemory =
+    "Not enough memory for this task. Use fewer lanes, shorter sequences or a smaller model.";
 
 Failure describe_torch(const c10::Error& error) {
   const std::string text = error.what_without_backtrace();
   // The CPU allocator reports exhaustion as a plain c10::Error.
-  if (text.find("can't allocate memory") != std::string::npos || text.find("out of memory") != std::string::npos)
+  if (text.find("can't allocate memory") != std::string::npos ||
+      text.find("out of memory") != std::string::npos)
     return {"ERR_MEMORY", kNoMemory};
   return {"ERR_INTERNAL", text};
 }
@@ -54,8 +67,9 @@ Failure describe(std::exception_ptr error) {
 }
 
 Napi::Error to_js(Napi::Env env, const Failure& failure) {
-  Napi::Error error = failure.code == "ERR_ARGUMENT" ? static_cast<Napi::Error>(Napi::TypeError::New(env, failure.message))
-                                                     : Napi::Error::New(env, failure.message);
+  Napi::Error error = failure.code == "ERR_ARGUMENT"
+                          ? static_cast<Napi::Error>(Napi::TypeError::New(env, failure.message))
+                          : Napi::Error::New(env, failure.message);
   error.Set("code", Napi::String::New(env, failure.code));
   return error;
 }

@@ -16,7 +16,8 @@ struct Failure {
 Failure describe(std::exception_ptr error);
 Napi::Error to_js(Napi::Env env, const Failure& failure);
 
-// Runs `body`, throwing what it throws as a JavaScript error. For functions that run on the JavaScript thread.
+// Runs `body`, throwing what it throws as a JavaScript error. For functions that run on the JavaScript
+// thread.
 template <typename Body>
 auto guarded(Napi::Env env, Body body) {
   try {

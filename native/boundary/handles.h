@@ -1,6 +1,6 @@
-// Opaque, type-tagged JavaScript objects that own native values. `dispose()` frees at once and may be called again; use after it
-// throws ERR_DISPOSED; garbage collection is the fallback. A running job holds the value itself, so disposing a handle under it
-// is safe. The bytes a handle keeps alive are reported to V8.
+// Opaque, type-tagged JavaScript objects that own native values. `dispose()` frees at once and may be called
+// again; use after it throws ERR_DISPOSED; garbage collection is the fallback. A running job holds the value
+// itself, so disposing a handle under it is safe. The bytes a handle keeps alive are reported to V8.
 #pragma once
 #include <memory>
 #include <string>
@@ -13,7 +13,8 @@ namespace cortune {
 
 // What a handle's class needs to know of T; specialised beside each binding.
 //   static constexpr const char* kName; static const napi_type_tag kTag;
-//   static int64_t bytes(const T&); static void describe(Napi::Env, const T&, Napi::Object into) - read-only properties.
+//   static int64_t bytes(const T&); static void describe(Napi::Env, const T&, Napi::Object into) - read-only
+//   properties.
 template <typename T>
 struct HandleTraits;
 

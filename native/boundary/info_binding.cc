@@ -19,8 +19,9 @@ struct Bf16Units {
 Bf16Units bf16_units() {
   Bf16Units units;
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) units.amx = (d >> 22 & 1) && (d >> 24 & 1);  // AMX-BF16 and AMX-TILE
-  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) units.avx512 = a >> 5 & 1;                   // AVX512-BF16
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d))
+    units.amx = (d >> 22 & 1) && (d >> 24 & 1);                            // AMX-BF16 and AMX-TILE
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) units.avx512 = a >> 5 & 1;  // AVX512-BF16
   return units;
 }
 

@@ -11,7 +11,8 @@ Napi::Value to_object(Napi::Env env, const Progress& progress) {
   object.Set("stage", Napi::String::New(env, progress.stage));
   if (!progress.values.empty()) {
     auto values = Napi::Array::New(env, progress.values.size());
-    for (size_t i = 0; i < progress.values.size(); ++i) values.Set(i, Napi::Number::New(env, progress.values[i]));
+    for (size_t i = 0; i < progress.values.size(); ++i)
+      values.Set(i, Napi::Number::New(env, progress.values[i]));
     object.Set("values", values);
   }
   return object;

@@ -1,5 +1,6 @@
-// A long call as JavaScript sees it: `{promise, cancel}`. The work runs on the compute thread and knows nothing of Node; its plain
-// result is converted on the JavaScript thread. Progress never blocks the work: the newest report wins.
+// A long call as JavaScript sees it: `{promise, cancel}`. The work runs on the compute thread and knows
+// nothing of Node; its plain result is converted on the JavaScript thread. Progress never blocks the work:
+// the newest report wins.
 #pragma once
 #include <functional>
 #include <memory>
@@ -14,8 +15,8 @@ namespace cortune {
 
 // What one open job holds on the JavaScript side.
 struct OpenJob {
-  // A letter may be dropped, and the job destroyed, when the environment is already going away or on the compute
-  // thread: the references are given up in close_job, never by destructors.
+  // A letter may be dropped, and the job destroyed, when the environment is already going away or on the
+  // compute thread: the references are given up in close_job, never by destructors.
   explicit OpenJob(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {
     on_progress.SuppressDestruct();
     thrown.SuppressDestruct();
@@ -31,7 +32,8 @@ struct OpenJob {
 
 std::shared_ptr<OpenJob> open_job(Napi::Env env, Napi::Value on_progress);
 Napi::Value job_object(Napi::Env env, const std::shared_ptr<OpenJob>& job);
-void close_job(Napi::Env env, OpenJob& job, const std::optional<Failure>& failure, std::function<Napi::Value()> convert);
+void close_job(Napi::Env env, OpenJob& job, const std::optional<Failure>& failure,
+               std::function<Napi::Value()> convert);
 
 // Work: Result(const Task&). Convert: Napi::Value(Napi::Env, Result).
 template <typename Work, typename Convert>

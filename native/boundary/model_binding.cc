@@ -1,12 +1,12 @@
 // Models: creation from files or a seed, their parameters, and small forward passes.
 #include "args.h"
 #include "bindings.h"
+#include "embed/extract.h"
 #include "io/tensor_file.h"
 #include "job.h"
 #include "model_handles.h"
 #include "sequences.h"
 #include "train/loop.h"
-#include "embed/extract.h"
 #include "values.h"
 
 namespace cortune {
@@ -43,8 +43,11 @@ ModelConfig read_config(const Args& args) {
   c.sliding_window = args.integer("slidingWindow");
   c.type_vocab_size = args.integer("typeVocabSize");
   c.initializer_range = args.number("initializerRange");
-  for (const auto size : {c.vocab_size, c.hidden_size, c.layers, c.heads, c.kv_heads, c.head_dim, c.intermediate_size})
-    if (size < 1) fail(Code::kConfig, "Expected the sizes of a model's config to be positive, got " + std::to_string(size) + ".");
+  for (const auto size :
+       {c.vocab_size, c.hidden_size, c.layers, c.heads, c.kv_heads, c.head_dim, c.intermediate_size})
+    if (size < 1)
+      fail(Code::kConfig,
+           "Expected the sizes of a model's config to be positive, got " + std::to_string(size) + ".");
   return c;
 }
 
@@ -63,10 +66,15 @@ struct CreateArgs {
 };
 
 CreateArgs read_create_args(const Args& args) {
-  CreateArgs create{read_config(args.object("config")), args.texts("files"), {}, static_cast<uint64_t>(args.integer("seed"))};
+  CreateArgs create{read_config(args.object("config")),
+                    args.texts("files"),
+                    {},
+                    static_cast<uint64_t>(args.integer("seed"))};
   for (const auto& weight : args.objects("weights")) {
-    Source source{static_cast<size_t>(weight.integer("file")), weight.text("stored"), weight.text("transform"), weight.integer("heads")};
-    if (source.file >= create.files.size()) fail(Code::kArgument, "Expected `weights[].file` to be an index into `files`.");
+    Source source{static_cast<size_t>(weight.integer("file")), weight.text("stored"),
+                  weight.text("transform"), weight.integer("heads")};
+    if (source.file >= create.files.size())
+      fail(Code::kArgument, "Expected `weights[].file` to be an index into `files`.");
     create.sources[weight.text("name")] = std::move(source);
   }
   return create;
@@ -85,9 +93,12 @@ std::shared_ptr<Model> create(const CreateArgs& args, const Task& task) {
   for (const auto& spec : specs) {
     task.progress(done++, static_cast<int64_t>(specs.size()), "loading");
     const auto found = args.sources.find(spec.name);
-    if (found == args.sources.end()) fail(Code::kNotFound, "Expected the checkpoint to have a weight `" + spec.name + "`, which it has not.");
+    if (found == args.sources.end())
+      fail(Code::kNotFound,
+           "Expected the checkpoint to have a weight `" + spec.name + "`, which it has not.");
     const auto& source = found->second;
-    model->parameters().add(spec, read_weight(*files[source.file], source.stored, source.transform, source.heads));
+    model->parameters().add(spec,
+                            read_weight(*files[source.file], source.stored, source.transform, source.heads));
   }
   return model;
 }
@@ -96,7 +107,9 @@ Napi::Value create_model(const Napi::CallbackInfo& info) {
   return start_job(
       info.Env(), info[1],
       [args = read_create_args(Args(info.Env(), info[0]))](const Task& task) { return create(args, task); },
-      [](Napi::Env env, std::shared_ptr<Model> model) -> Napi::Value { return Handle<Model>::make(env, std::move(model)); });
+      [](Napi::Env env, std::shared_ptr<Model> model) -> Napi::Value {
+        return Handle<Model>::make(env, std::move(model));
+      });
 }
 
 Napi::Value model_parameters(const Napi::CallbackInfo& info) {
@@ -118,7 +131,8 @@ Napi::Value model_forward(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   const auto lanes = args.optional_handle<Method>("lanes");
   const int64_t lane = args.integer("lane");
-  if (lane < 0 || lane >= (lanes ? lanes->lanes() : 1)) fail(Code::kArgument, "Expected `lane` to be a lane of `lanes`.");
+  if (lane < 0 || lane >= (lanes ? lanes->lanes() : 1))
+    fail(Code::kArgument, "Expected `lane` to be a lane of `lanes`.");
   return start_job(
       info.Env(), info[1],
       [model = args.handle<Model>("model"), lanes, lane, sequences = read_sequences(args)](const Task& task) {
@@ -137,7 +151,9 @@ Napi::Value model_loss(const Napi::CallbackInfo& info) {
   return start_job(
       info.Env(), info[1],
       [model = args.handle<Model>("model"), lanes = args.optional_handle<Method>("lanes"),
-       sequences = read_sequences(args)](const Task& task) { return evaluate(*model, lanes.get(), sequences, task); },
+       sequences = read_sequences(args)](const Task& task) {
+        return evaluate(*model, lanes.get(), sequences, task);
+      },
       [](Napi::Env env, const std::vector<double>& losses) { return to_float64(env, losses); });
 }
 

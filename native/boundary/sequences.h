@@ -9,15 +9,19 @@
 
 namespace cortune {
 
-// Cuts `values`, called `name` in messages, into pieces of `lengths`; every piece holds at least one value and together they hold all.
+// Cuts `values`, called `name` in messages, into pieces of `lengths`; every piece holds at least one value
+// and together they hold all.
 template <typename T>
-std::vector<std::vector<T>> cut(const std::string& name, const std::vector<T>& values, const std::vector<int32_t>& lengths) {
+std::vector<std::vector<T>> cut(const std::string& name, const std::vector<T>& values,
+                                const std::vector<int32_t>& lengths) {
   for (const auto length : lengths)
-    if (length < 1) fail(Code::kData, "Expected every sequence to have a token, got one of " + std::to_string(length) + ". Remove empty stimuli.");
+    if (length < 1)
+      fail(Code::kData, "Expected every sequence to have a token, got one of " + std::to_string(length) +
+                            ". Remove empty stimuli.");
   const auto sum = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
   if (sum != static_cast<int64_t>(values.size()))
-    fail(Code::kArgument, "Expected `lengths` to sum to the " + std::to_string(values.size()) + " values of `" + name + "`, got " +
-                              std::to_string(sum) + ".");
+    fail(Code::kArgument, "Expected `lengths` to sum to the " + std::to_string(values.size()) +
+                              " values of `" + name + "`, got " + std::to_string(sum) + ".");
   std::vector<std::vector<T>> pieces;
   auto at = values.begin();
   for (const auto length : lengths) {
@@ -27,6 +31,8 @@ std::vector<std::vector<T>> cut(const std::string& name, const std::vector<T>& v
   return pieces;
 }
 
-inline std::vector<std::vector<int32_t>> read_sequences(const Args& args) { return cut("ids", args.int32s("ids"), args.int32s("lengths")); }
+inline std::vector<std::vector<int32_t>> read_sequences(const Args& args) {
+  return cut("ids", args.int32s("ids"), args.int32s("lengths"));
+}
 
 }  // namespace cortune

@@ -15,7 +15,8 @@ int64_t shape_argument(Napi::Env env, const Napi::Value& value, std::vector<int6
     if (!(length >= 0 && length <= 1e12) || length != std::floor(length))
       throw to_js(env, {"ERR_ARGUMENT", "Expected `shape` to be an array of integers"});
     shape.push_back(static_cast<int64_t>(length));
-    if (__builtin_mul_overflow(size, shape.back(), &size)) throw to_js(env, {"ERR_ARGUMENT", "Expected `shape` to be of a possible size"});
+    if (__builtin_mul_overflow(size, shape.back(), &size))
+      throw to_js(env, {"ERR_ARGUMENT", "Expected `shape` to be of a possible size"});
   }
   return size;
 }
@@ -28,8 +29,9 @@ Napi::Value tensor_from(const Napi::CallbackInfo& info) {
   std::vector<int64_t> shape;
   const int64_t size = shape_argument(env, info[1], shape);
   if (size != static_cast<int64_t>(data.ElementLength()))
-    throw to_js(env, {"ERR_ARGUMENT", "Expected `data` to hold " + std::to_string(size) + " values for its shape, got " +
-                                          std::to_string(data.ElementLength())});
+    throw to_js(env,
+                {"ERR_ARGUMENT", "Expected `data` to hold " + std::to_string(size) +
+                                     " values for its shape, got " + std::to_string(data.ElementLength())});
   auto tensor = at::empty(shape, at::kFloat);
   std::copy(data.Data(), data.Data() + size, tensor.data_ptr<float>());
   return to_handle(env, tensor);

@@ -13,7 +13,8 @@ namespace cortune {
 namespace {
 
 LaneSpec read_lane(const Args& args) {
-  return {args.number("lr"), args.number("weightDecay"), static_cast<uint64_t>(args.integer("seed")), args.integer("rank"), args.number("alpha")};
+  return {args.number("lr"), args.number("weightDecay"), static_cast<uint64_t>(args.integer("seed")),
+          args.integer("rank"), args.number("alpha")};
 }
 
 TrainArgs read_train_args(const Args& args) {
@@ -39,8 +40,9 @@ Napi::Value tune(const Napi::CallbackInfo& info) {
   for (const auto& lane : args.objects("lanes")) lanes.push_back(read_lane(lane));
   return start_job(
       info.Env(), info[1],
-      [model = args.handle<Model>("model"), from = args.optional_handle<Method>("from"), lanes, name = args.text("method"),
-       targets = args.texts("targets"), train_args = read_train_args(args)](const Task& task) {
+      [model = args.handle<Model>("model"), from = args.optional_handle<Method>("from"), lanes,
+       name = args.text("method"), targets = args.texts("targets"),
+       train_args = read_train_args(args)](const Task& task) {
         std::shared_ptr<Method> method = make_method(name, *model, lanes, targets);
         if (from) method->start_from(*from);
         auto result = train(*model, *method, train_args, task);
@@ -88,7 +90,8 @@ Napi::Value lanes_from_tensors(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   const auto names = args.texts("names");
   const auto tensors = args.handles<at::Tensor>("tensors");
-  if (names.size() != tensors.size()) fail(Code::kArgument, "Expected `names` and `tensors` to be equally many.");
+  if (names.size() != tensors.size())
+    fail(Code::kArgument, "Expected `names` and `tensors` to be equally many.");
   NamedTensors state;
   for (size_t i = 0; i < names.size(); ++i) state.emplace_back(names[i], *tensors[i]);
   return start_job(
@@ -99,7 +102,9 @@ Napi::Value lanes_from_tensors(const Napi::CallbackInfo& info) {
         method->load(state);
         return method;
       },
-      [](Napi::Env env, std::shared_ptr<Method> method) -> Napi::Value { return Handle<Method>::make(env, std::move(method)); });
+      [](Napi::Env env, std::shared_ptr<Method> method) -> Napi::Value {
+        return Handle<Method>::make(env, std::move(method));
+      });
 }
 
 }  // namespace

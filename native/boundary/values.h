@@ -16,7 +16,8 @@ inline Napi::Value to_float64(Napi::Env env, const std::vector<double>& values) 
 
 inline Napi::Value to_numbers(Napi::Env env, const std::vector<int64_t>& values) {
   auto array = Napi::Array::New(env, values.size());
-  for (size_t i = 0; i < values.size(); ++i) array.Set(i, Napi::Number::New(env, static_cast<double>(values[i])));
+  for (size_t i = 0; i < values.size(); ++i)
+    array.Set(i, Napi::Number::New(env, static_cast<double>(values[i])));
   return array;
 }
 

@@ -1,4 +1,5 @@
-// Batches sequences by length, runs the blocks, pools each kept layer at once: no more than one batch's states are ever held.
+// Batches sequences by length, runs the blocks, pools each kept layer at once: no more than one batch's
+// states are ever held.
 #include "extract.h"
 
 #include <ATen/Parallel.h>
@@ -30,8 +31,9 @@ std::vector<std::vector<Span>> spans_by_sequence(const ExtractArgs& args) {
     const auto sequence = std::upper_bound(ends.begin(), ends.end(), start) - ends.begin();
     const int64_t first = sequence == 0 ? 0 : ends[std::max<int64_t>(sequence - 1, 0)];
     if (start < 0 || end <= start || start >= total || end > ends[sequence])
-      fail(Code::kArgument, "Expected `spans` to hold pairs [start, end) inside one sequence, got [" + std::to_string(start) + ", " +
-                                std::to_string(end) + ") at stimulus " + std::to_string(i) + ".");
+      fail(Code::kArgument, "Expected `spans` to hold pairs [start, end) inside one sequence, got [" +
+                                std::to_string(start) + ", " + std::to_string(end) + ") at stimulus " +
+                                std::to_string(i) + ".");
     lists[sequence].push_back({static_cast<int64_t>(i), start - first, end - first});
   }
   return lists;
@@ -41,7 +43,8 @@ std::vector<std::vector<Span>> spans_by_sequence(const ExtractArgs& args) {
 std::vector<std::vector<int64_t>> plan_batches(const ExtractArgs& args) {
   std::vector<int64_t> order(args.sequences.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return args.sequences[a].size() > args.sequences[b].size(); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return args.sequences[a].size() > args.sequences[b].size(); });
   std::vector<std::vector<int64_t>> batches;
   int64_t tokens = 0;
   for (const auto number : order) {
@@ -64,7 +67,8 @@ Span pooled_rows(const Span& span, const std::string& pool) {
 }
 
 // Mean over each span's rows of h [K, N, C] into outputs[k][slot][stimulus].
-void pool_into(std::vector<at::Tensor>& outputs, int64_t slot, const at::Tensor& h, const std::vector<Span>& spans) {
+void pool_into(std::vector<at::Tensor>& outputs, int64_t slot, const at::Tensor& h,
+               const std::vector<Span>& spans) {
   const auto states = h.contiguous();
   const int64_t rows = states.size(1), width = states.size(2);
   const float* base = states.data_ptr<float>();
@@ -94,12 +98,14 @@ int64_t slot_of(const std::vector<int32_t>& layers, int64_t entry) {
 
 }  // namespace
 
-std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const ExtractArgs& args, const Task& task) {
+std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const ExtractArgs& args,
+                                const Task& task) {
   const auto& config = model.config();
   if (args.layers.empty()) fail(Code::kArgument, "Expected `layers` to name at least one layer.");
   for (const auto layer : args.layers)
     if (layer < 0 || layer > config.layers)
-      fail(Code::kArgument, "Expected `layers` to lie in 0 to " + std::to_string(config.layers) + ", got " + std::to_string(layer) + ".");
+      fail(Code::kArgument, "Expected `layers` to lie in 0 to " + std::to_string(config.layers) + ", got " +
+                                std::to_string(layer) + ".");
   if (std::set<int32_t>(args.layers.begin(), args.layers.end()).size() < args.layers.size())
     fail(Code::kArgument, "Expected `layers` to name each layer once.");
   const int64_t last_needed = *std::max_element(args.layers.begin(), args.layers.end());
@@ -107,7 +113,8 @@ std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const Ex
   const auto stimuli = static_cast<int64_t>(args.spans.size() / 2);
   std::vector<at::Tensor> outputs;
   for (int64_t k = 0; k < (delta ? delta->lanes() : 1); ++k)
-    outputs.push_back(at::empty({static_cast<int64_t>(args.layers.size()), stimuli, config.hidden_size}, at::kFloat));
+    outputs.push_back(
+        at::empty({static_cast<int64_t>(args.layers.size()), stimuli, config.hidden_size}, at::kFloat));
 
   const auto batches = plan_batches(args);
   int64_t done = 0, total = 0;
@@ -139,7 +146,8 @@ std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const Ex
   return outputs;
 }
 
-Forward forward(const Model& model, const Delta* delta, int64_t lane, const std::vector<std::vector<int32_t>>& sequences, const Task& task) {
+Forward forward(const Model& model, const Delta* delta, int64_t lane,
+                const std::vector<std::vector<int32_t>>& sequences, const Task& task) {
   const auto layout = Layout::pack(sequences);
   model.check(layout);
   const auto pass = model.pass(layout, delta);

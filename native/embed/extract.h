@@ -10,20 +10,24 @@ namespace cortune {
 
 struct ExtractArgs {
   std::vector<std::vector<int32_t>> sequences;
-  std::vector<int32_t> spans;   // [n, 2]: start and end of each stimulus in packed positions, inside one sequence
-  std::string pool;             // last | mean | first
-  int64_t max_tokens = 0;       // of one pass, unless a sequence alone is longer
+  std::vector<int32_t>
+      spans;               // [n, 2]: start and end of each stimulus in packed positions, inside one sequence
+  std::string pool;        // last | mean | first
+  int64_t max_tokens = 0;  // of one pass, unless a sequence alone is longer
   std::vector<int32_t> layers;  // entries of hidden_states to keep
 };
 
 // One [kept layers, n, C] for each lane of `delta` (one without).
-std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const ExtractArgs& args, const Task& task);
+std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const ExtractArgs& args,
+                                const Task& task);
 
-// All of a few sequences: hidden states [layers + 1, N, C] and logits [N, V] (undefined for encoders) of one lane.
+// All of a few sequences: hidden states [layers + 1, N, C] and logits [N, V] (undefined for encoders) of one
+// lane.
 struct Forward {
   at::Tensor hidden;
   at::Tensor logits;
 };
-Forward forward(const Model& model, const Delta* delta, int64_t lane, const std::vector<std::vector<int32_t>>& sequences, const Task& task);
+Forward forward(const Model& model, const Delta* delta, int64_t lane,
+                const std::vector<std::vector<int32_t>>& sequences, const Task& task);
 
 }  // namespace cortune

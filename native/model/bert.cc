@@ -1,4 +1,5 @@
-// BERT (Devlin et al. 2019) and MiniLM: a bidirectional encoder, layer norm after each sublayer. Token types are all 0.
+// BERT (Devlin et al. 2019) and MiniLM: a bidirectional encoder, layer norm after each sublayer. Token types
+// are all 0.
 #include "families.h"
 
 namespace cortune {
@@ -32,7 +33,8 @@ at::Tensor Bert::embed(const Pass& pass) const {
 }
 
 at::Tensor Bert::block(const Pass& pass, int64_t layer, const at::Tensor& h) const {
-  const auto name = indexed("encoder.layer", layer), self = name + ".attention.self", output = name + ".attention.output";
+  const auto name = indexed("encoder.layer", layer), self = name + ".attention.self",
+             output = name + ".attention.output";
   const auto q = heads_of(pass.linear(self + ".query", h), config_.heads);
   const auto k = heads_of(pass.linear(self + ".key", h), config_.heads);
   const auto v = heads_of(pass.linear(self + ".value", h), config_.heads);

@@ -37,7 +37,8 @@ class Neox : public Model {
   std::string head_weight() const override;
 };
 
-// OPT, with layer norms before (most sizes) or after (350M) the sublayers, and its word embedding projected where narrower.
+// OPT, with layer norms before (most sizes) or after (350M) the sublayers, and its word embedding projected
+// where narrower.
 class Opt : public Model {
  public:
   using Model::Model;
@@ -83,7 +84,8 @@ class Declare {
   void rms_norm(const std::string& name, int64_t width) {
     list_.push_back({name + ".weight", {width}, Init::kOnes, 1, false});
   }
-  // The vocabulary projection of a causal model. It is part of the chunked loss, not a module that a method can attach to.
+  // The vocabulary projection of a causal model. It is part of the chunked loss, not a module that a method
+  // can attach to.
   void head(const std::string& name, int64_t width, int64_t vocabulary) {
     list_.push_back({name + ".weight", {vocabulary, width}, Init::kNormal, 1, false});
   }

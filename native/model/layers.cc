@@ -14,7 +14,8 @@ at::Tensor Pass::parameter(const std::string& name) const {
 
 at::Tensor Pass::linear(const std::string& name, const at::Tensor& x) const {
   const auto bias_name = name + ".bias";
-  const auto bias = parameters.has(bias_name) ? std::optional<at::Tensor>(parameter(bias_name)) : std::nullopt;
+  const auto bias =
+      parameters.has(bias_name) ? std::optional<at::Tensor>(parameter(bias_name)) : std::nullopt;
   auto y = at::linear(x, parameter(name + ".weight"), bias);
   return delta ? delta->linear(name, x, y) : y;
 }
@@ -24,7 +25,8 @@ at::Tensor Pass::embedding(const std::string& name, const at::Tensor& ids) const
 }
 
 at::Tensor Pass::layer_norm(const std::string& name, const at::Tensor& x) const {
-  return at::layer_norm(x, {x.size(-1)}, parameter(name + ".weight"), parameter(name + ".bias"), config.norm_eps);
+  return at::layer_norm(x, {x.size(-1)}, parameter(name + ".weight"), parameter(name + ".bias"),
+                        config.norm_eps);
 }
 
 at::Tensor Pass::rms_norm(const std::string& name, const at::Tensor& x) const {
@@ -36,7 +38,8 @@ at::Tensor Pass::activate(const at::Tensor& x) const {
   if (config.activation == "gelu") return at::gelu(x);
   if (config.activation == "gelu_tanh") return at::gelu(x, "tanh");
   if (config.activation == "relu") return at::relu(x);
-  fail(Code::kConfig, "Expected the activation to be silu, gelu, gelu_tanh or relu, got `" + config.activation + "`.");
+  fail(Code::kConfig,
+       "Expected the activation to be silu, gelu, gelu_tanh or relu, got `" + config.activation + "`.");
 }
 
 at::Tensor heads_of(const at::Tensor& x, int64_t heads) {
@@ -47,9 +50,7 @@ namespace {
 
 // True where a query may see a key: not after it, and less than `window` before it. [T, T]
 at::Tensor window_mask(int64_t length, int64_t window) {
-  const auto position = at::arange(length, at::kLong);
-  const auto behind = position.unsqueeze(1) - position.unsqueeze(0);
-  return at::logical_and(behind >= 0, behind < window);
+  return at::ones({length, length}, at::kBool).tril_().triu_(1 - window);
 }
 
 // Rows of one group as a batch of sequences. [K, N, H, D] -> [K * B, H, T, D]
@@ -70,7 +71,8 @@ at::Tensor Pass::attention(at::Tensor q, at::Tensor k, at::Tensor v, bool causal
   std::vector<at::Tensor> outputs;
   for (const auto& group : layout.groups) {
     const bool windowed = causal && config.sliding_window > 0 && group.length > config.sliding_window;
-    const auto mask = windowed ? std::optional<at::Tensor>(window_mask(group.length, config.sliding_window)) : std::nullopt;
+    const auto mask =
+        windowed ? std::optional<at::Tensor>(window_mask(group.length, config.sliding_window)) : std::nullopt;
     auto output = at::scaled_dot_product_attention(as_batch(q, group, lanes), as_batch(k, group, lanes),
                                                    as_batch(v, group, lanes), mask, 0.0, causal && !windowed);
     outputs.push_back(output.transpose(1, 2).reshape({lanes, group.count * group.length, heads * width}));
@@ -91,7 +93,8 @@ namespace {
 
 constexpr double kTau = 2 * 3.14159265358979323846;
 
-// Llama 3's scaling: low frequencies are divided by `factor`, high ones kept, those between blended (Llama 3.1 model card).
+// Llama 3's scaling: low frequencies are divided by `factor`, high ones kept, those between blended
+// (Llama 3.1 model card).
 at::Tensor scale_llama3(const ModelConfig& config, const at::Tensor& frequency) {
   const double low_wave = config.rope_original_positions / config.rope_low_factor;
   const double high_wave = config.rope_original_positions / config.rope_high_factor;

@@ -1,6 +1,6 @@
-// The layers that families are built from. Each asks the tuning method (Delta) for its effect, so a family never knows it.
-// Hidden states are [K, N, C]: K lanes (1 as long as no lane differs from another: the lanes share what they have in common),
-// N packed rows, C channels.
+// The layers that families are built from. Each asks the tuning method (Delta) for its effect, so a family
+// never knows it. Hidden states are [K, N, C]: K lanes (1 as long as no lane differs from another: the lanes
+// share what they have in common), N packed rows, C channels.
 #pragma once
 #include <string>
 

@@ -1,4 +1,5 @@
-// How sequences lie in the packed rows of a pass: one after the other, no padding; attention works per sequence.
+// How sequences lie in the packed rows of a pass: one after the other, no padding; attention works per
+// sequence.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -21,7 +22,8 @@ struct Layout {
   int64_t rows = 0;
   int64_t longest = 0;
 
-  // `sequences` are spans of `ids`; groups form where neighbours are equally long, so sort by length to get few.
+  // `sequences` are spans of `ids`; groups form where neighbours are equally long, so sort by length to get
+  // few.
   static Layout pack(const std::vector<std::vector<int32_t>>& sequences);
 };
 

@@ -24,7 +24,9 @@ std::vector<ParameterSpec> Llama::declare() const {
   return std::move(declare).list();
 }
 
-at::Tensor Llama::embed(const Pass& pass) const { return pass.embedding("model.embed_tokens", pass.layout.ids); }
+at::Tensor Llama::embed(const Pass& pass) const {
+  return pass.embedding("model.embed_tokens", pass.layout.ids);
+}
 
 at::Tensor Llama::block(const Pass& pass, int64_t layer, const at::Tensor& h) const {
   const auto name = indexed("model.layers", layer), attn = name + ".self_attn", mlp = name + ".mlp";
@@ -39,8 +41,12 @@ at::Tensor Llama::block(const Pass& pass, int64_t layer, const at::Tensor& h) co
   return after + pass.linear(mlp + ".down_proj", gated);
 }
 
-at::Tensor Llama::finish(const Pass& pass, const at::Tensor& h) const { return pass.rms_norm("model.norm", h); }
+at::Tensor Llama::finish(const Pass& pass, const at::Tensor& h) const {
+  return pass.rms_norm("model.norm", h);
+}
 
-std::string Llama::head_weight() const { return config_.tie_embeddings ? "model.embed_tokens.weight" : "lm_head.weight"; }
+std::string Llama::head_weight() const {
+  return config_.tie_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+}
 
 }  // namespace cortune

@@ -33,7 +33,8 @@ std::unique_ptr<Model> make_model(const ModelConfig& config) {
   if (config.family == "neox") return std::make_unique<Neox>(config);
   if (config.family == "opt") return std::make_unique<Opt>(config);
   if (config.family == "bert") return std::make_unique<Bert>(config);
-  fail(Code::kConfig, "Expected the family to be llama, gpt2, neox, opt or bert, got `" + config.family + "`.");
+  fail(Code::kConfig,
+       "Expected the family to be llama, gpt2, neox, opt or bert, got `" + config.family + "`.");
 }
 
 void initialise(Model& model, uint64_t seed) {

@@ -55,6 +55,8 @@ std::unique_ptr<Model> make_model(const ModelConfig& config);
 void initialise(Model& model, uint64_t seed);
 
 // "model.layers.3" for ("model.layers", 3)
-inline std::string indexed(const std::string& prefix, int64_t index) { return prefix + "." + std::to_string(index); }
+inline std::string indexed(const std::string& prefix, int64_t index) {
+  return prefix + "." + std::to_string(index);
+}
 
 }  // namespace cortune

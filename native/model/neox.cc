@@ -1,4 +1,5 @@
-// GPT-NeoX (Black et al. 2022) and Pythia: rotary positions on a share of each head, attention and MLP side by side.
+// GPT-NeoX (Black et al. 2022) and Pythia: rotary positions on a share of each head, attention and MLP side
+// by side.
 #include "families.h"
 
 namespace cortune {
@@ -21,12 +22,16 @@ std::vector<ParameterSpec> Neox::declare() const {
   return std::move(declare).list();
 }
 
-at::Tensor Neox::embed(const Pass& pass) const { return pass.embedding("gpt_neox.embed_in", pass.layout.ids); }
+at::Tensor Neox::embed(const Pass& pass) const {
+  return pass.embedding("gpt_neox.embed_in", pass.layout.ids);
+}
 
 at::Tensor Neox::block(const Pass& pass, int64_t layer, const at::Tensor& h) const {
   const auto name = indexed("gpt_neox.layers", layer);
-  const auto projected = pass.linear(name + ".attention.query_key_value", pass.layer_norm(name + ".input_layernorm", h));
-  const auto qkv = heads_of(projected, config_.heads).chunk(3, -1);  // each head holds its q, k and v side by side
+  const auto projected =
+      pass.linear(name + ".attention.query_key_value", pass.layer_norm(name + ".input_layernorm", h));
+  const auto qkv =
+      heads_of(projected, config_.heads).chunk(3, -1);  // each head holds its q, k and v side by side
   const auto mixed = pass.attention(pass.rotate(qkv[0]), pass.rotate(qkv[1]), qkv[2], true);
   const auto attended = pass.linear(name + ".attention.dense", mixed);
 
@@ -40,6 +45,8 @@ at::Tensor Neox::finish(const Pass& pass, const at::Tensor& h) const {
   return pass.layer_norm("gpt_neox.final_layer_norm", h);
 }
 
-std::string Neox::head_weight() const { return config_.tie_embeddings ? "gpt_neox.embed_in.weight" : "embed_out.weight"; }
+std::string Neox::head_weight() const {
+  return config_.tie_embeddings ? "gpt_neox.embed_in.weight" : "embed_out.weight";
+}
 
 }  // namespace cortune

@@ -1,4 +1,5 @@
-// OPT (Zhang et al. 2022): learned positions, numbered from 2; ReLU; layer norms before or after the sublayers.
+// OPT (Zhang et al. 2022): learned positions, numbered from 2; ReLU; layer norms before or after the
+// sublayers.
 #include "families.h"
 
 namespace cortune {

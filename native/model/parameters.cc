@@ -8,8 +8,8 @@ namespace cortune {
 void Parameters::add(const ParameterSpec& spec, at::Tensor value) {
   if (value.sizes() != at::IntArrayRef(spec.shape)) {
     std::ostringstream message;
-    message << "Expected weight `" << spec.name << "` to have shape " << at::IntArrayRef(spec.shape) << " from the config, got "
-            << value.sizes() << ". The weights belong to another config.";
+    message << "Expected weight `" << spec.name << "` to have shape " << at::IntArrayRef(spec.shape)
+            << " from the config, got " << value.sizes() << ". The weights belong to another config.";
     fail(Code::kFormat, message.str());
   }
   specs_.push_back(spec);
@@ -31,9 +31,12 @@ int64_t Parameters::bytes() const {
 at::Tensor initial_value(const ParameterSpec& spec, double initializer_range, at::Generator generator) {
   auto value = at::empty(spec.shape, at::kFloat);
   switch (spec.init) {
-    case Init::kNormal: return value.normal_(0, initializer_range * spec.std_factor, generator);
-    case Init::kZeros: return value.zero_();
-    case Init::kOnes: return value.fill_(1);
+    case Init::kNormal:
+      return value.normal_(0, initializer_range * spec.std_factor, generator);
+    case Init::kZeros:
+      return value.zero_();
+    case Init::kOnes:
+      return value.fill_(1);
   }
   return value;
 }

@@ -1,37 +1,19 @@
-// AdamW as torch.optim.AdamW: decoupled decay first, then m / (1 - b1^t) over sqrt(v / (1 - b2^t)) + eps, in one pass over memory.
+// AdamW over stacked parameters: clipping and coefficients of each lane; the update itself is
+// native/kernels/adamw.h.
 #include "adamw.h"
 
-#include <ATen/Parallel.h>
-
+#include <algorithm>
 #include <cmath>
 
+#include "../kernels/adamw.h"
+
 namespace cortune {
-namespace {
-
-struct Coefficients {
-  float keep;       // 1 - rate * decay
-  float grad;       // clipping
-  float beta1, beta2;
-  float step;       // rate / (1 - beta1^t)
-  float root;       // 1 / sqrt(1 - beta2^t)
-  float eps;
-};
-
-void update(float* p, const float* g, float* m, float* v, int64_t size, const Coefficients& c) {
-  at::parallel_for(0, size, 1 << 15, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const float grad = g[i] * c.grad;
-      m[i] = c.beta1 * m[i] + (1 - c.beta1) * grad;
-      v[i] = c.beta2 * v[i] + (1 - c.beta2) * grad * grad;
-      p[i] = p[i] * c.keep - c.step * m[i] / (std::sqrt(v[i]) * c.root + c.eps);
-    }
-  });
-}
-
-}  // namespace
-
-AdamW::AdamW(std::vector<at::Tensor> parameters, std::vector<double> rates, std::vector<double> decays, AdamWOptions options)
-    : parameters_(std::move(parameters)), rates_(std::move(rates)), decays_(std::move(decays)), options_(options) {
+AdamW::AdamW(std::vector<at::Tensor> parameters, std::vector<double> rates, std::vector<double> decays,
+             AdamWOptions options)
+    : parameters_(std::move(parameters)),
+      rates_(std::move(rates)),
+      decays_(std::move(decays)),
+      options_(options) {
   for (const auto& parameter : parameters_) {
     first_.push_back(at::zeros_like(parameter.detach()));
     second_.push_back(at::zeros_like(parameter.detach()));
@@ -45,7 +27,9 @@ std::vector<double> AdamW::clip_factors() const {
   if (options_.clip <= 0) return factors;
   auto squares = at::zeros({lanes}, at::kDouble);
   for (const auto& parameter : parameters_)
-    if (parameter.grad().defined()) squares += at::linalg_vector_norm(parameter.grad().reshape({lanes, -1}), 2, {1}).to(at::kDouble).square();
+    if (parameter.grad().defined())
+      squares +=
+          at::linalg_vector_norm(parameter.grad().reshape({lanes, -1}), 2, {1}).to(at::kDouble).square();
   const auto norms = squares.sqrt();
   for (int64_t k = 0; k < lanes; ++k)
     factors[k] = std::min(1.0, options_.clip / (norms[k].item<double>() + 1e-6));
@@ -66,16 +50,16 @@ void AdamW::step(double factor, const std::vector<bool>& active) {
     for (int64_t k = 0; k < lanes; ++k) {
       if (!active[k]) continue;
       const double rate = rates_[k] * factor;
-      const Coefficients c{static_cast<float>(1 - rate * decays_[k]),
-                           static_cast<float>(clips[k]),
-                           static_cast<float>(options_.beta1),
-                           static_cast<float>(options_.beta2),
-                           static_cast<float>(rate / (1 - std::pow(options_.beta1, time))),
-                           static_cast<float>(1 / std::sqrt(1 - std::pow(options_.beta2, time))),
-                           static_cast<float>(options_.eps)};
+      const AdamWCoefficients c{static_cast<float>(1 - rate * decays_[k]),
+                                static_cast<float>(clips[k]),
+                                static_cast<float>(options_.beta1),
+                                static_cast<float>(options_.beta2),
+                                static_cast<float>(rate / (1 - std::pow(options_.beta1, time))),
+                                static_cast<float>(1 / std::sqrt(1 - std::pow(options_.beta2, time))),
+                                static_cast<float>(options_.eps)};
       const int64_t at = k * size;
-      update(parameter.data_ptr<float>() + at, grad.data_ptr<float>() + at, first_[i].data_ptr<float>() + at,
-             second_[i].data_ptr<float>() + at, size, c);
+      adamw_cpu(parameter.data_ptr<float>() + at, grad.data_ptr<float>() + at,
+                first_[i].data_ptr<float>() + at, second_[i].data_ptr<float>() + at, size, c);
     }
     parameter.mutable_grad() = at::Tensor();
   }

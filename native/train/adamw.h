@@ -1,4 +1,5 @@
-// AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) over stacked parameters [K, ...], each lane with its own rate and decay.
+// AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) over stacked parameters [K, ...], each lane with its own
+// rate and decay.
 #pragma once
 #include <vector>
 
@@ -15,17 +16,18 @@ struct AdamWOptions {
 
 class AdamW {
  public:
-  AdamW(std::vector<at::Tensor> parameters, std::vector<double> rates, std::vector<double> decays, AdamWOptions options);
+  AdamW(std::vector<at::Tensor> parameters, std::vector<double> rates, std::vector<double> decays,
+        AdamWOptions options);
 
-  // One update. `factor` multiplies every lane's rate (the schedule). Lanes with `active[k]` false keep their values.
-  // Throws away the gradients.
+  // One update. `factor` multiplies every lane's rate (the schedule). Lanes with `active[k]` false keep their
+  // values. Throws away the gradients.
   void step(double factor, const std::vector<bool>& active);
 
  private:
   std::vector<double> clip_factors() const;
 
   std::vector<at::Tensor> parameters_;
-  std::vector<at::Tensor> first_;   // moments
+  std::vector<at::Tensor> first_;  // moments
   std::vector<at::Tensor> second_;
   std::vector<double> rates_;
   std::vector<double> decays_;

@@ -17,7 +17,8 @@ struct Batch {
   NextTokens next;
 };
 
-// The step's sequences, longest first so that equal lengths attend together; a mean over tokens does not see their order.
+// The step's sequences, longest first so that equal lengths attend together; a mean over tokens does not see
+// their order.
 Batch assemble(const Model& model, const TrainArgs& args, int64_t step) {
   std::vector<int32_t> chosen;
   for (int64_t b = 0; b < args.batch; ++b) {
@@ -36,8 +37,8 @@ Batch assemble(const Model& model, const TrainArgs& args, int64_t step) {
   model.check(batch.layout);
   batch.next = next_tokens(batch.layout, labels);
   if (batch.next.rows.numel() == 0)
-    fail(Code::kData, "Expected every batch to have a token to predict, got none at step " + std::to_string(step + 1) +
-                          ". Use texts of at least two tokens.");
+    fail(Code::kData, "Expected every batch to have a token to predict, got none at step " +
+                          std::to_string(step + 1) + ". Use texts of at least two tokens.");
   return batch;
 }
 
@@ -52,15 +53,20 @@ at::Tensor run_blocks(const Model& model, const Pass& pass, const Task& task) {
 
 void check_train_args(const Model& model, const TrainArgs& args) {
   if (model.head_weight().empty())
-    fail(Code::kArgument, "Expected a causal model (llama, gpt2, neox, opt) for causal language modelling, got family `" +
-                              model.config().family + "`.");
-  if (static_cast<int64_t>(args.order.size()) != args.steps * args.batch || static_cast<int64_t>(args.schedule.size()) != args.steps)
+    fail(Code::kArgument,
+         "Expected a causal model (llama, gpt2, neox, opt) for causal language modelling, got family `" +
+             model.config().family + "`.");
+  if (static_cast<int64_t>(args.order.size()) != args.steps * args.batch ||
+      static_cast<int64_t>(args.schedule.size()) != args.steps)
     fail(Code::kArgument, "Expected `order` to hold steps x batch numbers and `schedule` one factor a step.");
   for (const auto factor : args.schedule)
-    if (!std::isfinite(factor)) fail(Code::kArgument, "Expected `schedule` to hold finite factors, got " + std::to_string(factor) + ".");
+    if (!std::isfinite(factor))
+      fail(Code::kArgument,
+           "Expected `schedule` to hold finite factors, got " + std::to_string(factor) + ".");
   for (const auto number : args.order)
     if (number >= static_cast<int32_t>(args.sequences.size()))
-      fail(Code::kArgument, "Expected `order` to name sequences below " + std::to_string(args.sequences.size()) + ".");
+      fail(Code::kArgument,
+           "Expected `order` to name sequences below " + std::to_string(args.sequences.size()) + ".");
 }
 
 }  // namespace
@@ -106,9 +112,11 @@ TrainResult train(const Model& model, Method& method, const TrainArgs& args, con
   return result;
 }
 
-std::vector<double> evaluate(const Model& model, const Method* method, const std::vector<std::vector<int32_t>>& sequences, const Task& task) {
+std::vector<double> evaluate(const Model& model, const Method* method,
+                             const std::vector<std::vector<int32_t>>& sequences, const Task& task) {
   if (model.head_weight().empty())
-    fail(Code::kArgument, "Expected a causal model for a next-token loss, got family `" + model.config().family + "`.");
+    fail(Code::kArgument,
+         "Expected a causal model for a next-token loss, got family `" + model.config().family + "`.");
   const int64_t lanes = method ? method->lanes() : 1;
   std::vector<double> sums(lanes, 0);
   double count = 0;

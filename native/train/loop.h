@@ -1,4 +1,5 @@
-// The training loop: K lanes in lockstep on the same batches of sequences, no lane ever seeing another's gradient.
+// The training loop: K lanes in lockstep on the same batches of sequences, no lane ever seeing another's
+// gradient.
 #pragma once
 #include <vector>
 
@@ -26,6 +27,7 @@ struct TrainResult {
 TrainResult train(const Model& model, Method& method, const TrainArgs& args, const Task& task);
 
 // Mean next-token loss of each lane (one without a method) over all sequences, weighted by tokens. [K]
-std::vector<double> evaluate(const Model& model, const Method* method, const std::vector<std::vector<int32_t>>& sequences, const Task& task);
+std::vector<double> evaluate(const Model& model, const Method* method,
+                             const std::vector<std::vector<int32_t>>& sequences, const Task& task);
 
 }  // namespace cortune

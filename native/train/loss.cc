@@ -1,9 +1,11 @@
-// Chunked projection and cross-entropy. With l = h W^T and p = softmax(l): loss = log sum exp(l) - l[target], dl = (p - onehot) / M.
-// The gradients are made in the forward pass, while a chunk's logits are at hand (as in Liger, arXiv:2410.10989), so the logits are
-// computed once and never kept.
+// Chunked projection and cross-entropy: l = h W^T by one GEMM a chunk, then native/kernels/cross_entropy.h in
+// place. The gradients are made in the forward pass, while a chunk's logits are at hand (as in Liger,
+// arXiv:2410.10989), so the logits are computed once and never kept.
 #include "loss.h"
 
 #include <algorithm>
+
+#include "../kernels/cross_entropy.h"
 
 namespace cortune {
 namespace {
@@ -17,35 +19,35 @@ constexpr int64_t kChunkLogits = int64_t{1} << 22;
 
 struct ProjectedLoss : torch::autograd::Function<ProjectedLoss> {
   // h [K, M, C], weight [V, C], targets [M] -> mean loss of each lane [K]
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& h, const at::Tensor& weight, const at::Tensor& targets) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& h, const at::Tensor& weight,
+                            const at::Tensor& targets) {
     const bool for_h = h.requires_grad(), for_weight = weight.requires_grad();
     at::NoGradGuard no_grad;
     const int64_t lanes = h.size(0), count = h.size(1);
     const int64_t step = std::max<int64_t>(16, kChunkLogits / weight.size(0));
     auto loss = at::zeros({lanes}, at::kDouble);
+    auto row_losses = at::empty({count}, at::kDouble);
+    const auto* targets_at = targets.data_ptr<int64_t>();
+    const bool with_gradient = for_h || for_weight;
     auto grad_h = for_h ? at::empty_like(h, at::MemoryFormat::Contiguous) : at::Tensor();
     auto grad_weight = for_weight ? at::zeros_like(weight) : at::Tensor();
     for (int64_t k = 0; k < lanes; ++k) {
       for (int64_t start = 0; start < count; start += step) {
         const int64_t size = std::min(step, count - start);
         const auto rows = h[k].narrow(0, start, size);
-        const auto target = targets.narrow(0, start, size).unsqueeze(1);
-        auto logits = at::mm(rows, weight.t());                      // [size, V]
-        const auto total = at::logsumexp(logits, {1}, true);         // [size, 1]
-        loss[k] += (total - logits.gather(1, target)).sum(at::kDouble);
-        if (!for_h && !for_weight) continue;
-        logits.sub_(total).exp_();
-        logits.scatter_add_(1, target, at::full({size, 1}, -1.0, logits.options()));
-        logits.mul_(1.0 / static_cast<double>(count));
+        auto logits = at::mm(rows, weight.t());  // [size, V]
+        cross_entropy_cpu(logits.data_ptr<float>(), targets_at + start, row_losses.data_ptr<double>() + start,
+                          size, weight.size(0), with_gradient, 1.0f / static_cast<float>(count));
         if (for_h) {
           auto into = grad_h[k].narrow(0, start, size);
           at::mm_out(into, logits, weight);
         }
         if (for_weight) grad_weight.addmm_(logits.t(), rows);
       }
+      loss[k] = row_losses.mean();
     }
     ctx->save_for_backward({grad_h, grad_weight});
-    return (loss / static_cast<double>(count)).to(at::kFloat);
+    return loss.to(at::kFloat);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -71,7 +73,8 @@ NextTokens next_tokens(const Layout& layout, const std::vector<uint8_t>& labels)
   return {at::tensor(rows, at::kLong), at::tensor(targets, at::kLong)};
 }
 
-at::Tensor causal_loss(const Model& model, const Pass& pass, const at::Tensor& finished, const NextTokens& next, int64_t lanes) {
+at::Tensor causal_loss(const Model& model, const Pass& pass, const at::Tensor& finished,
+                       const NextTokens& next, int64_t lanes) {
   const auto rows = model.head_input(pass, finished.index_select(1, next.rows)).expand({lanes, -1, -1});
   return ProjectedLoss::apply(rows, pass.parameter(model.head_weight()), next.targets);
 }

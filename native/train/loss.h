@@ -1,4 +1,5 @@
-// Vocabulary projection and cross-entropy as one chunked operation: never holds [N, V], skips tokens without a label.
+// Vocabulary projection and cross-entropy as one chunked operation: never holds [N, V], skips tokens without
+// a label.
 #pragma once
 #include <vector>
 
@@ -17,6 +18,7 @@ struct NextTokens {
 NextTokens next_tokens(const Layout& layout, const std::vector<uint8_t>& labels);
 
 // Mean next-token cross-entropy (nats) of each lane. [K], differentiable in the model's trained parts.
-at::Tensor causal_loss(const Model& model, const Pass& pass, const at::Tensor& finished, const NextTokens& next, int64_t lanes);
+at::Tensor causal_loss(const Model& model, const Pass& pass, const at::Tensor& finished,
+                       const NextTokens& next, int64_t lanes);
 
 }  // namespace cortune

@@ -8,7 +8,8 @@ namespace cortune {
 Full::Full(const Model& model, std::vector<LaneSpec> lanes, const std::vector<std::string>& targets)
     : Method(std::move(lanes)) {
   if (lanes_.size() != 1)
-    fail(Code::kArgument, "Expected one lane for whole-weight tuning, got " + std::to_string(lanes_.size()) + ".");
+    fail(Code::kArgument,
+         "Expected one lane for whole-weight tuning, got " + std::to_string(lanes_.size()) + ".");
   for (const auto& name : targets)
     copies_.emplace(name, attach(model, name).clone().unsqueeze(0).requires_grad_(true));
 }

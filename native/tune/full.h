@@ -1,4 +1,5 @@
-// Whole-weight tuning: a lane owns a copy of each trained parameter and the pass uses it instead of the base's. One lane at a time.
+// Whole-weight tuning: a lane owns a copy of each trained parameter and the pass uses it instead of the
+// base's. One lane at a time.
 #pragma once
 #include "method.h"
 

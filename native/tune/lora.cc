@@ -31,7 +31,8 @@ Lora::Lora(const Model& model, std::vector<LaneSpec> lanes, const std::vector<st
   scale_ = at::empty({count, 1, 1}, at::kFloat);
   std::vector<at::Generator> generators;  // a lane draws from its own seed, whatever it is packed with
   for (int64_t k = 0; k < count; ++k) {
-    if (lanes_[k].rank < 1) fail(Code::kArgument, "Expected `rank` to be at least 1, got " + std::to_string(lanes_[k].rank) + ".");
+    if (lanes_[k].rank < 1)
+      fail(Code::kArgument, "Expected `rank` to be at least 1, got " + std::to_string(lanes_[k].rank) + ".");
     scale_[k] = lanes_[k].alpha / static_cast<double>(lanes_[k].rank);
     generators.push_back(at::detail::createCPUGenerator(lanes_[k].seed));
   }
@@ -42,7 +43,8 @@ Lora::Lora(const Model& model, std::vector<LaneSpec> lanes, const std::vector<st
     Pair pair{at::zeros({count, rank, in}, at::kFloat), at::zeros({count, out, rank}, at::kFloat)};
     // PEFT's default: A as nn.Linear (Kaiming uniform with a = sqrt(5), which is 1 / sqrt(in)), B zero.
     const double bound = 1 / std::sqrt(static_cast<double>(in));
-    for (int64_t k = 0; k < count; ++k) pair.a[k].narrow(0, 0, lanes_[k].rank).uniform_(-bound, bound, generators[k]);
+    for (int64_t k = 0; k < count; ++k)
+      pair.a[k].narrow(0, 0, lanes_[k].rank).uniform_(-bound, bound, generators[k]);
     pair.a.requires_grad_(true);
     pair.b.requires_grad_(true);
     pairs_.emplace(name, std::move(pair));

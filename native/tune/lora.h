@@ -1,11 +1,12 @@
-// LoRA (Hu et al. 2021, arXiv:2106.09685): y = x W^T + (alpha / r) x A^T B^T, with A [r, in] and B [out, r] trained, W frozen.
+// LoRA (Hu et al. 2021, arXiv:2106.09685): y = x W^T + (alpha / r) x A^T B^T, with A [r, in] and B [out, r]
+// trained, W frozen.
 #pragma once
 #include "method.h"
 
 namespace cortune {
 
-// K lanes stacked: A [K, r, in], B [K, out, r], r the largest rank. A lane of lower rank has its last rows of A and columns of B at
-// zero, where they stay: the gradient of each is a product with the other.
+// K lanes stacked: A [K, r, in], B [K, out, r], r the largest rank. A lane of lower rank has its last rows of
+// A and columns of B at zero, where they stay: the gradient of each is a product with the other.
 class Lora : public Method {
  public:
   Lora(const Model& model, std::vector<LaneSpec> lanes, const std::vector<std::string>& targets);

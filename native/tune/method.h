@@ -1,5 +1,6 @@
-// A tuning method: the trained state of K lanes, and the effect it has on the model (Delta). Everything else about tuning (loop, optimiser,
-// clipping, saving) is written once, over this contract. A new method is one file that implements it and one row in registry.cc.
+// A tuning method: the trained state of K lanes, and the effect it has on the model (Delta). Everything else
+// about tuning (loop, optimiser, clipping, saving) is written once, over this contract. A new method is one
+// file that implements it and one row in registry.cc.
 #pragma once
 #include <memory>
 #include <string>
@@ -36,7 +37,8 @@ class Method : public Delta {
   virtual std::vector<at::Tensor> trainable() const = 0;
   // Views of one lane's tensors under the names that PEFT (or, for whole weights, transformers) saves them.
   virtual NamedTensors state(int64_t lane) const = 0;
-  // The reverse, for a method of one lane; throws kFormat naming what is missing, too much or of another shape.
+  // The reverse, for a method of one lane; throws kFormat naming what is missing, too much or of another
+  // shape.
   void load(const NamedTensors& tensors) { assign(tensors, state(0)); }
   // Every lane begins where the one lane of `from` stands (same method, targets and rank, else kFormat).
   void start_from(const Method& from);

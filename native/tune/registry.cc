@@ -33,12 +33,13 @@ const at::Tensor& Method::attach(const Model& model, const std::string& paramete
 void Method::check(const Parameters& parameters) const {
   for (const auto& [name, shape] : attached_)
     if (!parameters.has(name) || parameters.at(name).sizes() != at::IntArrayRef(shape))
-      fail(Code::kArgument, "Expected lanes tuned on this model, got lanes for another, which has a `" + name + "` of shape " +
-                                shape_text(shape) + ".");
+      fail(Code::kArgument, "Expected lanes tuned on this model, got lanes for another, which has a `" +
+                                name + "` of shape " + shape_text(shape) + ".");
 }
 
 void Method::start_from(const Method& from) {
-  if (from.lanes() != 1) fail(Code::kArgument, "Expected `from` to hold one lane, got " + std::to_string(from.lanes()) + ".");
+  if (from.lanes() != 1)
+    fail(Code::kArgument, "Expected `from` to hold one lane, got " + std::to_string(from.lanes()) + ".");
   for (int64_t k = 0; k < lanes(); ++k) assign(from.state(0), state(k));
 }
 
@@ -60,14 +61,16 @@ void assign(const NamedTensors& tensors, const NamedTensors& into) {
       fail(Code::kFormat, "Expected only tensors of this method and these targets, got `" + name +
                               "` too. The file belongs to another base model or other target modules.");
     if (found->second.sizes() != value.sizes())
-      fail(Code::kFormat, "Expected `" + name + "` to have shape " + shape_text(found->second.sizes()) + ", got " +
-                              shape_text(value.sizes()) + ". The file belongs to another base model or rank.");
+      fail(Code::kFormat, "Expected `" + name + "` to have shape " + shape_text(found->second.sizes()) +
+                              ", got " + shape_text(value.sizes()) +
+                              ". The file belongs to another base model or rank.");
     found->second.copy_(value);
     wanted.erase(found);
   }
   if (!wanted.empty())
-    fail(Code::kFormat, "Expected a tensor `" + wanted.begin()->first + "`, and " + std::to_string(wanted.size() - 1) +
-                            " more, that the file does not have. It belongs to another base model or other target modules.");
+    fail(Code::kFormat,
+         "Expected a tensor `" + wanted.begin()->first + "`, and " + std::to_string(wanted.size() - 1) +
+             " more, that the file does not have. It belongs to another base model or other target modules.");
 }
 
 }  // namespace cortune
