@@ -18,7 +18,7 @@ const require = createRequire(import.meta.url);
 const kBuildDir = join(kPackageDir, 'build');
 /** CMake's own folder; node-gyp keeps a Makefile in build/ itself. */
 const kCmakeDir = join(kBuildDir, 'cmake');
-const kGroup = join(kBuildDir, 'build.pid');
+const kSession = join(kBuildDir, 'build.pid');
 const kStamp = join(kBuildDir, 'made-of.txt');
 const kLog = join(kBuildDir, 'build.log');
 
@@ -84,15 +84,24 @@ function cmakeCache(): string {
 
 /** A build whose starter was killed goes on compiling: it is ended, so that two never write the same files. */
 function endOrphan(): void {
-  if (!existsSync(kGroup)) return;
-  const group = Number(readFileSync(kGroup, 'utf8'));
-  const leader = `/proc/${group}/cmdline`;
-  try {
-    // While a group has members, its number is given to no other process: a leader that is not ours means that ours has ended.
-    if (existsSync(leader) && !readFileSync(leader, 'utf8').includes('cmake-js')) return;
-    process.kill(-group, 'SIGKILL');
-  } catch {
-    // it has ended
+  if (!existsSync(kSession)) return;
+  const session = Number(readFileSync(kSession, 'utf8'));
+  const leader = `/proc/${session}/cmdline`;
+  // While a session has members, its number is given to no other process: a leader that is not ours means that ours has ended.
+  if (existsSync(leader) && !readFileSync(leader, 'utf8').includes('cmake-js')) return;
+  endSession(session, 'SIGKILL');
+}
+
+/** Signals every process of a session: Ninja gives each compiler a process group of its own. */
+function endSession(session: number, signal: NodeJS.Signals): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      // After the name in parentheses: state, parent, group, session.
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3]) === session) process.kill(Number(pid), signal);
+    } catch {
+      // it has ended
+    }
   }
 }
 
@@ -114,15 +123,15 @@ async function cmakeJs(args: string[], options: SetupOptions): Promise<void> {
   if (options.signal?.aborted) throw new CortuneError('ERR_CANCELLED', 'Cancelled.');
   const program = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
   const log = createWriteStream(kLog, { flags: 'a' });
-  // A group of its own, so that stopping it stops the compilers too.
+  // A session of its own, so that stopping it stops the compilers too.
   const child = spawn(process.execPath, [program, ...args, '--directory', kPackageDir, '--out', kCmakeDir], {
     // make's own variables, when node-gyp drives this, are not for the build inside.
     env: { ...process.env, MAKEFLAGS: undefined, MFLAGS: undefined, MAKELEVEL: undefined },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
-  writeFileSync(kGroup, String(child.pid));
-  const stop = () => child.pid && process.kill(-child.pid, 'SIGTERM');
+  writeFileSync(kSession, String(child.pid));
+  const stop = () => child.pid && endSession(child.pid, 'SIGTERM');
   options.signal?.addEventListener('abort', stop, { once: true });
   for (const stream of [child.stdout, child.stderr])
     createInterface(stream).on('line', (line) => {
@@ -139,7 +148,7 @@ async function cmakeJs(args: string[], options: SetupOptions): Promise<void> {
     if (status !== 0)
       throw new CortuneError('ERR_SETUP', `The addon did not compile: ${complaint()} The whole log is ${kLog}`);
   } finally {
-    await rm(kGroup, { force: true });
+    await rm(kSession, { force: true });
     options.signal?.removeEventListener('abort', stop);
   }
 }

@@ -75,7 +75,7 @@ async function tryLock(path: string, token: string): Promise<boolean> {
     () => rm(aside, { force: true }),
     () => {},
   );
-  return false;
+  return tryLock(path, token);
 }
 
 async function isHeld(path: string): Promise<boolean> {
