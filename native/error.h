@@ -5,7 +5,19 @@
 
 namespace cortune {
 
-enum class Code { kArgument, kConfig, kData, kFormat, kNotFound, kIo, kMemory, kNumeric, kCancelled, kDisposed, kInternal };
+enum class Code {
+  kArgument,
+  kConfig,
+  kData,
+  kFormat,
+  kNotFound,
+  kIo,
+  kMemory,
+  kNumeric,
+  kCancelled,
+  kDisposed,
+  kInternal
+};
 
 class Error : public std::runtime_error {
  public:

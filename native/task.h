@@ -1,4 +1,5 @@
-// What a long computation is given: a way to say how far it is, and to stop when asked. Knows nothing of Node.
+// What a long computation is given: a way to say how far it is, and to stop when asked. Knows nothing of
+// Node.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -29,7 +30,8 @@ class Task {
     if (cancelled()) fail(Code::kCancelled, "Cancelled.");
   }
   // Reports progress (never blocks) and checks for cancellation.
-  void progress(int64_t done, int64_t total, const std::string& stage, std::vector<double> values = {}) const {
+  void progress(int64_t done, int64_t total, const std::string& stage,
+                std::vector<double> values = {}) const {
     check();
     if (report_) report_({done, total, stage, std::move(values)});
   }
