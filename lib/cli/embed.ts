@@ -3,12 +3,12 @@ import { resolve } from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { readTexts } from '../data/formats/index.js';
 import { embedLanes, embedWords, kContexts, kPools, type Pool } from '../embed/embed.js';
-import { expected } from '../errors.js';
 import { loadModel, type Model } from '../model/load.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import type { Tensor } from '../tensor.js';
 import { loadAdapter } from '../tune/adapter.js';
+import { parseLayers } from './layers.js';
 import { type CommandContext, type CommonOptions, runCommand } from './output.js';
 
 interface Options extends CommonOptions {
@@ -22,17 +22,6 @@ interface Options extends CommonOptions {
   adapter?: string | undefined;
   seed: number;
   out: string;
-}
-
-/** `all`, or numbers and ranges: `0,6,10-12`. */
-function parseLayers(text: string): 'all' | number[] {
-  if (text === 'all') return 'all';
-  return text.split(',').flatMap((part) => {
-    const [, first, last] = /^(\d+)(?:-(\d+))?$/.exec(part.trim()) ?? [];
-    if (first === undefined) throw expected('layers', '`all`, or numbers and ranges such as `0,6,10-12`', text);
-    const end = Number(last ?? first);
-    return Array.from({ length: Math.max(0, end - Number(first) + 1) }, (_, i) => Number(first) + i);
-  });
 }
 
 async function states(
