@@ -1,4 +1,5 @@
 /** All of set-up: libtorch, then an addon that fits it. Doing it twice costs nothing. */
+import { CortuneError } from '../errors.js';
 import { buildAddon, isUpToDate } from './build.js';
 import { ensureLibtorch, type SetupOptions } from './install.js';
 import { findLibtorch, type Libtorch } from './libtorch.js';
@@ -17,6 +18,11 @@ export interface SetupResult {
  * sources changed. Throws ERR_SETUP naming every missing program at once, before anything is downloaded.
  */
 export async function setUp(options: SetupOptions & { build?: boolean } = {}): Promise<SetupResult> {
+  if (process.platform !== 'linux')
+    throw new CortuneError(
+      'ERR_SETUP',
+      `cortune runs on Linux, got ${process.platform}. Use a Linux machine or a container.`,
+    );
   const found = findLibtorch();
   const prebuilt = findAddon()?.kind === 'prebuild' && options.build !== true;
   const compiles = !prebuilt && !(found && isUpToDate(found));
