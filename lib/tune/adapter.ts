@@ -25,6 +25,14 @@ const kLoraConfig = z.looseObject({
   modules_to_save: z.null().or(z.array(z.string()).length(0)).optional(),
   rank_pattern: z.record(z.string(), z.never()).optional(),
   alpha_pattern: z.record(z.string(), z.never()).optional(),
+  // Other ways of initialising (PiSSA, OLoRA, CorDA, LoftQ) change the base weights too.
+  init_lora_weights: z
+    .boolean()
+    .or(z.enum(['gaussian', 'eva', 'orthogonal']))
+    .nullish(),
+  layer_replication: z.null().optional(),
+  alora_invocation_tokens: z.null().optional(),
+  lora_bias: z.literal(false).nullish(),
 });
 
 function laneOf(lanes: Lanes, lane: number): LaneSpec {

@@ -121,11 +121,23 @@ describe('refuses', () => {
     ['modules saved whole', { modules_to_save: ['lm_head'] }, 'modules_to_save'],
     ['ranks that differ by module', { rank_pattern: { q_proj: 2 } }, 'rank_pattern'],
     ['a rank of zero', { r: 0 }, '`r`'],
+    ['a base changed by PiSSA', { init_lora_weights: 'pissa' }, 'init_lora_weights'],
+    ['layers used twice', { layer_replication: [[0, 2]] }, 'layer_replication'],
+    ['effect from some token on only', { alora_invocation_tokens: [5] }, 'alora_invocation_tokens'],
+    ['trained biases of B', { lora_bias: true }, 'lora_bias'],
   ])('%s', async (what, keys, says) => {
     await expect(loadAdapter(model, changed(what, keys))).rejects.toMatchObject({
       code: 'ERR_CONFIG',
       message: expect.stringContaining(says),
     });
+  });
+
+  it('nothing that peft writes by default, nor rank-stabilised LoRA, whose scale is alpha / sqrt(r)', async () => {
+    const ids = goldenOf('llama').ids[1]!;
+    using plain = await loadAdapter(model, changed('plain', { lora_alpha: 16 }));
+    using stable = await loadAdapter(model, changed('stable', { use_rslora: true, lora_alpha: 8 })); // r is 4
+    const [first, second] = [await forward(model, [ids], plain.handle), await forward(model, [ids], stable.handle)];
+    expectClose(first.logits!.data, second.logits!.data, kLogits, 'logits');
   });
 
   it('a rank that is not the tensors’', async () => {

@@ -35,14 +35,14 @@ describe.each([
   let model: Model;
   beforeAll(async () => {
     model = await loadModel(await realModel(name));
-  });
+  }, 300_000);
   afterAll(() => model.dispose());
 
   it('has the tokens of transformers', () => {
     expect([...model.tokenizer.encode(kReal.text).ids]).toEqual(kReal[key].ids);
   });
 
-  it('has the hidden states of transformers at every layer', async () => {
+  it('has the hidden states of transformers at every layer', { timeout: 300_000 }, async () => {
     const { ids, positions, rms: reference } = kReal[key];
     const tensors = readPlain(join(kGoldens, `${key}.safetensors`));
     const { hidden } = await forward(model, [ids]);
@@ -68,7 +68,7 @@ describe.each([
 });
 
 describe('loss on 1,000 tokens', () => {
-  it('is that of transformers', async () => {
+  it('is that of transformers', { timeout: 300_000 }, async () => {
     using model = await loadModel(await realModel('smollm2-135m'));
     const { long_text, long_ids, loss: reference } = kReal.smollm2;
     expect([...model.tokenizer.encode(long_text).ids].slice(0, 1000)).toEqual(long_ids);
