@@ -10,19 +10,28 @@ type AnyCommand = CommandModule<any, any>;
 interface Entry {
   name: string;
   describe: string;
+  load: () => Promise<{ command: AnyCommand }>;
 }
 
 /** Every command, in the order of use. Modules are loaded when asked for: `cortune --help` stays quick. */
 export const kCommands: Entry[] = [
-  { name: 'setup', describe: 'Install libtorch and compile the addon; safe to repeat' },
-  { name: 'doctor', describe: 'Show what is set up, and how to mend what is not' },
-  { name: 'models', describe: 'List known models, show one, or fetch it' },
-  { name: 'embed', describe: 'Hidden states of every layer for a list of stimuli' },
-  { name: 'tune', describe: 'Tune a model on a text, several learning rates at once' },
-  { name: 'encode', describe: 'Predict brain responses from features, cross-validated' },
-  { name: 'run', describe: 'Run a whole study: tune, embed, score, report' },
-  { name: 'report', describe: 'Write report.html for the results of a study' },
-  { name: 'export', describe: 'Print every score of a study as a table' },
+  {
+    name: 'setup',
+    describe: 'Install libtorch and compile the addon; safe to repeat',
+    load: () => import('./setup.js'),
+  },
+  { name: 'doctor', describe: 'Show what is set up, and how to mend what is not', load: () => import('./doctor.js') },
+  { name: 'models', describe: 'List known models, show one, or fetch it', load: () => import('./models.js') },
+  { name: 'embed', describe: 'Hidden states of every layer for a list of stimuli', load: () => import('./embed.js') },
+  { name: 'tune', describe: 'Tune a model on a text, several learning rates at once', load: () => import('./tune.js') },
+  {
+    name: 'encode',
+    describe: 'Predict brain responses from features, cross-validated',
+    load: () => import('./encode.js'),
+  },
+  { name: 'run', describe: 'Run a whole study: tune, embed, score, report', load: () => import('./run.js') },
+  { name: 'report', describe: 'Write report.html for the results of a study', load: () => import('./report.js') },
+  { name: 'export', describe: 'Print every score of a study as a table', load: () => import('./export.js') },
 ];
 
 /** A wrong use of the command line: exit code 2. */
@@ -71,7 +80,7 @@ async function build(args: string[], entry: Entry | undefined): Promise<Argv> {
     .exitProcess(false)
     .fail((message, error) => fail(message, error, parser as unknown as OptionsOf, entry));
   if (entry) {
-    const { command } = (await import(`./${entry.name}.js`)) as { command: AnyCommand };
+    const { command } = await entry.load();
     return parser.command({ ...command, describe: command.describe ?? entry.describe });
   }
   for (const { name, describe } of kCommands) parser.command(name, describe);
