@@ -21,6 +21,7 @@ interface Options extends CommonOptions {
   folds: string;
   innerFolds: number;
   trim: number;
+  gap: number;
   groups?: string | undefined;
   alphas: string;
   standardize: 'zscore' | 'center';
@@ -53,9 +54,9 @@ async function readResponses(options: Options): Promise<NamedMatrix & { groups?:
 }
 
 async function run(options: Options, ctx: CommandContext): Promise<void> {
-  const { trim, alphas, standardize, alphaPer, innerFolds } = options;
+  const { trim, gap, alphas, standardize, alphaPer, innerFolds } = options;
   // Before reading anything: a slip in these should not cost a minute.
-  const settings = { folds: parseFolds(options.folds), alphas: parseAlphas(alphas), innerFolds, trim };
+  const settings = { folds: parseFolds(options.folds), alphas: parseAlphas(alphas), innerFolds, trim, gap };
   const { matrix, columns, groups } = await readResponses(options);
   const { tensor, layers } = await readFeatures(options, ctx);
   using features = tensor;
@@ -134,7 +135,12 @@ export const command: CommandModule<object, Options> = {
       .option('trim', {
         type: 'number',
         default: 0,
-        describe: 'Training rows left out on each side of held-out rows, against autocorrelation',
+        describe: 'Rows at each end of a held-out block that are not scored (transients)',
+      })
+      .option('gap', {
+        type: 'number',
+        default: 0,
+        describe: 'Training rows left out on each side of held-out rows (autocorrelation)',
       })
       .option('groups', {
         type: 'string',

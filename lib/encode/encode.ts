@@ -14,8 +14,10 @@ export interface EncodeOptions extends JobOptions {
   folds?: string | FoldSpec | FoldRows[] | undefined;
   /** Inner folds, of the same kind, that choose alpha; default 5. Not used with one alpha. */
   innerFolds?: number | undefined;
-  /** Training rows this close to a held-out row are left out; default 0. */
+  /** Rows at each end of a held-out run that are not scored; default 0. */
   trim?: number | undefined;
+  /** Training rows this close to a held-out row are left out of training; default 0. */
+  gap?: number | undefined;
   /** Run, story or passage of each row, for grouped folds. */
   groups?: FoldOptions['groups'];
   /** `logspace:FROM:TO:COUNT`, `0.1,1,10` or numbers; default `logspace:-1:8:10`. */
@@ -119,10 +121,10 @@ export async function encode(
 }
 
 function foldRows(rows: number, choosing: boolean, options: EncodeOptions): FoldRows[] {
-  const { folds = 'contiguous:5', trim = 0, groups } = options;
+  const { folds = 'contiguous:5', trim = 0, gap = 0, groups } = options;
   if (Array.isArray(folds)) return folds;
   const spec = typeof folds === 'string' ? parseFolds(folds) : folds;
-  return makeFolds({ rows, ...spec, inner: choosing ? (options.innerFolds ?? 5) : 0, trim, groups });
+  return makeFolds({ rows, ...spec, inner: choosing ? (options.innerFolds ?? 5) : 0, trim, gap, groups });
 }
 
 function shuffleWarning(folds: EncodeOptions['folds']): string[] {

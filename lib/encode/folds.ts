@@ -1,4 +1,4 @@
-/** Which rows train and which are held out: contiguous, grouped or (opt-in) shuffled folds, nested, with a gap. */
+/** Which rows train and which are held out: contiguous, grouped or (opt-in) shuffled folds, nested, with trimmed ends. */
 import { CortuneError, expected } from '../errors.js';
 import type { FoldRows } from '../native/types.js';
 import { permutation } from './permutation.js';
@@ -44,36 +44,45 @@ export interface FoldOptions extends Partial<FoldSpec> {
   /** Inner folds, of the same kind, over the training rows of each fold; default 5, 0 for none. Grouped: at most one a group left. */
   inner?: number;
   /**
-   * Training rows at most this many rows before or after a held-out row are left out of training, in outer and inner folds alike: a gap that
-   * keeps autocorrelation of the responses and the delays of the features from leaking. All test rows are scored. Default 0.
+   * Rows at each end of every run of neighbouring held-out rows that are held out but not scored, in outer and inner folds alike: the first
+   * volumes of a run hold its transient, and those at a cut look back over it. Default 0.
    */
   trim?: number;
+  /**
+   * Training rows at most this many rows before or after a held-out row that are left out of training, in outer and inner folds alike: a gap
+   * against autocorrelation of the responses and delays of the features. Default 0.
+   */
+  gap?: number;
   /** Run, story or passage of each row; needed by 'grouped'. */
   groups?: readonly (string | number)[] | undefined;
 }
 
 /**
- * Folds over rows 0 to `rows - 1`; every row is a test row once, in outer folds, and once among the inner folds of each. Grouped folds are
+ * Folds over rows 0 to `rows - 1`; every row is held out once by the outer folds, and once by the inner folds of each. Grouped folds are
  * balanced by size (largest group first, each to the smallest fold).
  * @throws RangeError (ERR_ARGUMENT) for fewer rows or groups than folds; CortuneError (ERR_DATA) for a fold that a gap leaves without
- * training rows.
+ * training rows, or trimming without rows to score.
  */
 export function makeFolds(options: FoldOptions): FoldRows[] {
-  const { rows, kind = 'contiguous', seed = 0, inner = 5, trim = 0, groups } = options;
+  const { rows, kind = 'contiguous', seed = 0, inner = 5, trim = 0, gap = 0, groups } = options;
   const spec: FoldSpec = { kind, count: options.count ?? (kind === 'grouped' ? 0 : 5), seed };
   whole('rows', rows, 1);
   whole('trim', trim, 0);
+  whole('gap', gap, 0);
   whole('inner', inner, 0);
   if (inner === 1) throw expected('inner', 'at least 2 inner folds, or 0 for none', inner);
+  if (kind === 'shuffled' && trim > 0)
+    throw expected('trim', '0 for shuffled folds, which have no runs of neighbours', trim);
   if (kind === 'grouped') checkGroups(rows, groups);
   const all = Array.from({ length: rows }, (_, row) => row);
-  return cut(all, spec, groups).map((test, f) => {
-    const train = without(all, test, trim);
-    if (train.length < 2) throw tooFew(`fold ${f}`, train.length, trim);
+  const edges = { trim, gap };
+  return cut(all, spec, groups).map((held, f) => {
+    const { train, test } = split(all, held, edges, `fold ${f}`);
+    const innerSpec = { kind, count: inner, seed: seed + f + 1 };
     return {
       train: Int32Array.from(train),
       test: Int32Array.from(test),
-      inner: inner === 0 ? [] : innerFolds(train, { kind, count: inner, seed: seed + f + 1 }, trim, groups, f),
+      inner: inner === 0 ? [] : innerFolds(train, innerSpec, edges, groups, f),
     };
   });
 }
@@ -81,7 +90,7 @@ export function makeFolds(options: FoldOptions): FoldRows[] {
 function innerFolds(
   rows: number[],
   spec: FoldSpec,
-  trim: number,
+  edges: Edges,
   groups: FoldOptions['groups'],
   outer: number,
 ): FoldRows['inner'] {
@@ -90,11 +99,43 @@ function innerFolds(
   if (spec.kind === 'grouped') count = Math.min(count, new Set(rows.map((row) => groups![row])).size);
   if (count < 2)
     throw expected('groups', `at least 3 groups, so that inner folds can hold one out of ${name}`, groups!.length);
-  return cut(rows, { ...spec, count }, groups, name).map((test, i) => {
-    const train = without(rows, test, trim);
-    if (train.length < 2) throw tooFew(`fold ${outer}, inner fold ${i}`, train.length, trim);
+  return cut(rows, { ...spec, count }, groups, name).map((held, i) => {
+    const { train, test } = split(rows, held, edges, `fold ${outer}, inner fold ${i}`);
     return { train: Int32Array.from(train), test: Int32Array.from(test) };
   });
+}
+
+/** What happens at the ends of held-out runs. */
+interface Edges {
+  trim: number;
+  gap: number;
+}
+
+/** Training and test rows of one fold, whose rows `held` are held out of `rows`. */
+function split(
+  rows: number[],
+  held: number[],
+  { trim, gap }: Edges,
+  name: string,
+): { train: number[]; test: number[] } {
+  const train = without(rows, held, gap);
+  if (train.length < 2) throw tooFew(name, train.length, gap);
+  const test = trimmed(held, trim);
+  if (test.length === 0)
+    throw new CortuneError(
+      'ERR_DATA',
+      `Expected ${name} to have rows to score, got none of ${held.length} after trimming ${trim} at each end. Use fewer folds or a smaller trim.`,
+    );
+  return { train, test };
+}
+
+/** Rows that have `trim` held-out neighbours, one after the other, on both sides. */
+function trimmed(held: number[], trim: number): number[] {
+  const run = (at: number, step: 1 | -1) => {
+    for (let i = 1; i <= trim; i++) if (held[at + step * i] !== held[at]! + step * i) return false;
+    return true;
+  };
+  return held.filter((_, at) => run(at, 1) && run(at, -1));
 }
 
 /** The test rows of each fold, ascending. */
@@ -130,10 +171,10 @@ function cutGroups(rows: number[], count: number, groups: readonly (string | num
   return blocks.map((block) => block.sort((a, b) => a - b));
 }
 
-/** `rows` less the test rows and those within `trim` rows of one. */
-function without(rows: number[], test: number[], trim: number): number[] {
+/** `rows` less the held-out rows and those within `gap` rows of one. */
+function without(rows: number[], test: number[], gap: number): number[] {
   const near = new Set<number>();
-  for (const row of test) for (let i = row - trim; i <= row + trim; i++) near.add(i);
+  for (const row of test) for (let i = row - gap; i <= row + gap; i++) near.add(i);
   return rows.filter((row) => !near.has(row));
 }
 
@@ -148,9 +189,9 @@ function whole(name: string, value: number, least: number): void {
     throw expected(name, `an integer of at least ${least}`, value, typeof value === 'number' ? 'range' : 'type');
 }
 
-function tooFew(name: string, left: number, trim: number): CortuneError {
+function tooFew(name: string, left: number, gap: number): CortuneError {
   return new CortuneError(
     'ERR_DATA',
-    `Expected ${name} to have at least 2 training rows, got ${left}${trim > 0 ? ` after a gap of ${trim} rows beside each held-out row` : ''}. Use fewer folds${trim > 0 ? ' or a smaller trim' : ' or more rows'}.`,
+    `Expected ${name} to have at least 2 training rows, got ${left}${gap > 0 ? ` after a gap of ${gap} rows beside each held-out row` : ''}. Use fewer folds${gap > 0 ? ' or a smaller gap' : ' or more rows'}.`,
   );
 }

@@ -150,7 +150,7 @@ export class Engine implements Disposable {
 
   async #scores(features: Tensor, dataset: Dataset): Promise<{ scores: Scores; warnings: string[] }> {
     const { study } = this.#options;
-    const { folds, inner_folds: innerFolds, trim, alphas, standardize, alpha_per: alphaPer } = study.encode;
+    const { folds, inner_folds: innerFolds, trim, gap, alphas, standardize, alpha_per: alphaPer } = study.encode;
     const all = Array.from({ length: features.shape[0]! }, (_, l) => l);
     const layers = features.shape[0] === 1 || study.embed.layers === 'all' ? all : study.embed.layers;
     const result = await encode(features, dataset.responses, {
@@ -158,6 +158,7 @@ export class Engine implements Disposable {
       folds,
       innerFolds,
       trim,
+      gap,
       alphas,
       standardize,
       alphaPer,

@@ -107,6 +107,7 @@ const encode = section('`encode`', {
   folds: checked('folds such as `contiguous:5`', parseFolds).default('contiguous:5'),
   inner_folds: integer(2, 1000).default(5),
   trim: integer(0, 1_000_000).default(0),
+  gap: integer(0, 1_000_000).default(0),
   alphas: z
     .union(
       [

@@ -10,10 +10,13 @@ export type Packing = (typeof kPackings)[number];
 
 /**
  * Sequences of texts. 'texts': one each, with the tokenizer's special tokens; refused when longer than the context. 'blocks': passages one
- * after the other in blocks of `block` tokens (the last may be shorter), nothing lost.
+ * after the other in blocks of `block` tokens (the last may be shorter). A sequence of one token has nothing to predict and is left out.
  */
 export function sequencesOf(model: Model, texts: readonly string[], packing: Packing, block: number): Packed {
   if (texts.length === 0) throw new CortuneError('ERR_DATA', 'Expected at least one text to tune on, got none.');
+  const empty = texts.findIndex((text) => text.trim() === '');
+  if (empty >= 0)
+    throw new CortuneError('ERR_DATA', `Expected every text to have words, got an empty one at number ${empty + 1}.`);
   if (!kPackings.includes(packing)) throw expected('packing', `one of ${kPackings.join(', ')}`, packing);
   const context = model.config.maxPositions;
   const encoded = texts.map((text) => model.tokenizer.encode(text).ids);

@@ -103,9 +103,10 @@ describe('encode', () => {
     const scores = await run(features, shape, responses, { predictions: true, folds: 'contiguous:4', trim: 3 });
     using predictions = scores.predictions!;
     expect(predictions.shape).toEqual([3, 80, 1]);
-    const values = predictions.toArray().subarray(160, 180);
-    const truth = responses.data.subarray(0, 20);
-    expect(pearson(values, truth)).toBeCloseTo(scores.folds.r[8]!, 5);
+    const values = predictions.toArray().subarray(160, 180); // layer 2, fold 0
+    expect([...values].map(Number.isNaN)).toEqual(Array.from({ length: 20 }, (_, row) => row < 3 || row >= 17));
+    const truth = responses.data.subarray(3, 17);
+    expect(pearson(values.subarray(3, 17), truth)).toBeCloseTo(scores.folds.r[8]!, 5);
   });
 
   it('has NaN for a target that is constant, and says so', async () => {

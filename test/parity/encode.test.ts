@@ -36,7 +36,7 @@ async function scoresOf(golden: Golden) {
   const [rows, columns] = golden.responses.shape;
   const responses = { data: Float32Array.from(golden.responses.values), rows, columns };
   const { folds } = await encode(features, responses, {
-    folds: makeFolds({ rows, kind: 'contiguous', count: 4, inner: 3, trim: golden.trim }),
+    folds: makeFolds({ rows, kind: 'contiguous', count: 4, inner: 3, gap: golden.trim }),
     alphas: golden.alphas,
     standardize: golden.standardize,
     alphaPer: golden.shared ? 'shared' : 'target',

@@ -48,21 +48,44 @@ describe('makeFolds', () => {
     );
   });
 
-  it('leaves a gap of `trim` rows beside every held-out row, in outer and inner folds, and drops no others', () => {
+  it('leaves a gap of `gap` rows beside every held-out row, in outer and inner folds, and drops no others', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 60, max: 200 }), fc.integer({ min: 0, max: 4 }), (rows, trim) => {
+      fc.property(fc.integer({ min: 60, max: 200 }), fc.integer({ min: 0, max: 4 }), (rows, gap) => {
         const outside = range(rows);
-        for (const fold of makeFolds({ rows, count: 4, inner: 3, trim })) {
+        for (const fold of makeFolds({ rows, count: 4, inner: 3, gap })) {
           for (const [split, from] of [
             [fold, outside],
             ...fold.inner.map((inner) => [inner, [...fold.train]]),
           ] as const) {
-            const near = (row: number) => split.test.some((test) => Math.abs(test - row) <= trim);
+            const near = (row: number) => split.test.some((test) => Math.abs(test - row) <= gap);
             expect([...split.train]).toEqual(from.filter((row) => !near(row)));
           }
         }
       }),
     );
+  });
+
+  it('trims the ends of held-out runs from the test rows alone, in outer and inner folds', () => {
+    const whole = makeFolds({ rows: 23, count: 2, inner: 2 });
+    const cut = makeFolds({ rows: 23, count: 2, inner: 2, trim: 2 });
+    const pairs = whole.flatMap((fold, f) => [
+      [fold, cut[f]!] as const,
+      ...fold.inner.map((inner, i) => [inner, cut[f]!.inner[i]!] as const),
+    ]);
+    expect(pairs).toHaveLength(6);
+    for (const [plain, shorter] of pairs) {
+      expect([...shorter.train]).toEqual([...plain.train]);
+      expect([...shorter.test]).toEqual([...plain.test].slice(2, -2));
+    }
+  });
+
+  it('trims each run of a group', () => {
+    const groups = [...'aaaabbbbaaaa'];
+    const folds = makeFolds({ rows: 12, kind: 'grouped', inner: 0, trim: 1, groups });
+    expect(folds.map(({ test }) => [...test])).toEqual([
+      [1, 2, 9, 10],
+      [5, 6],
+    ]);
   });
 
   it('cuts contiguous blocks as numpy.array_split does', () => {
@@ -104,14 +127,20 @@ describe('makeFolds', () => {
     ['one inner fold', { rows: 9, count: 3, inner: 1 }, /at least 2 inner folds/],
     [
       'a gap that eats the training rows',
-      { rows: 20, count: 2, trim: 10 },
+      { rows: 20, count: 2, gap: 10 },
       /fold 0 to have at least 2 training rows, got 0 after a gap of 10/,
     ],
     [
       'a gap that eats inner training rows',
-      { rows: 20, count: 4, inner: 2, trim: 4 },
+      { rows: 20, count: 4, inner: 2, gap: 4 },
       /inner fold \d to have at least 2 training rows/,
     ],
+    [
+      'a trim that leaves nothing to score',
+      { rows: 20, count: 4, trim: 3 },
+      /fold 0 to have rows to score, got none of 5/,
+    ],
+    ['a trim of shuffled folds', { rows: 20, kind: 'shuffled', trim: 1 }, /Expected `trim` to be 0 for shuffled folds/],
     ['no groups', { rows: 9, kind: 'grouped', count: 3 }, /Expected `groups` to be given for grouped folds/],
     [
       'groups of another length',
@@ -130,7 +159,7 @@ describe('makeFolds', () => {
       /at least 3 groups/,
     ],
     ['a fraction of a row', { rows: 10.5 }, /Expected `rows` to be an integer/],
-    ['a negative gap', { rows: 10, trim: -1 }, /Expected `trim` to be an integer of at least 0/],
+    ['a negative gap', { rows: 10, gap: -1 }, /Expected `gap` to be an integer of at least 0/],
   ] as [string, FoldOptions, RegExp][])('refuses %s', (_, options, sentence) => {
     expect(() => makeFolds(options)).toThrow(sentence);
   });
