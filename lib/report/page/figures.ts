@@ -25,13 +25,15 @@ export interface Figure {
 }
 
 const kAxis = { labelArrow: 'none' as const };
+/** Keeps the descenders of a label inside of the figure. */
+const kLabelBelow = { labelOffset: 40 };
 
 function frame(width: number, height: number, label: string): Plot.PlotOptions {
   return {
     width,
     height,
     marginLeft: 48,
-    marginBottom: 44,
+    marginBottom: 50,
     marginRight: 14,
     marginTop: 22,
     ariaLabel: label,
@@ -57,7 +59,14 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
   const withCeiling = choices.ceiling && Number.isFinite(ceiling);
   const svg = Plot.plot({
     ...frame(width, Math.max(260, Math.min(420, width * 0.55)), `${scoreName} over layers`),
-    x: { ...kAxis, label: 'layer (0: static embedding)', ticks: ticksOf(width), tickFormat: 'd', inset: 6 },
+    x: {
+      ...kAxis,
+      label: 'layer (0: static embedding)',
+      ...kLabelBelow,
+      ticks: ticksOf(width),
+      tickFormat: 'd',
+      inset: 6,
+    },
     y: { ...kAxis, label: scoreName, grid: true, nice: true, zero: true },
     marks: [
       Plot.ruleY([0], { stroke: 'var(--line)' }),
@@ -147,7 +156,7 @@ export function heatMap(set: PageSet, series: Series[], choices: Choices, of: st
   const svg = Plot.plot({
     ...frame(width, 90 + rois.length * Math.max(26, Math.min(40, width / 14)), `${scoreName} of regions`),
     marginLeft: Math.min(140, 16 + labels * 7.2),
-    marginBottom: one ? 44 : 96,
+    marginBottom: one ? 50 : 96,
     x: one
       ? { ...kAxis, label: 'layer', ticks: columns.filter((_, i) => i % every === 0), padding: 0.04 }
       : {
@@ -228,6 +237,7 @@ export function rateCurve(data: PageData, set: PageSet, series: Series[], choice
       ...kAxis,
       type: 'log',
       label: 'learning rate',
+      ...kLabelBelow,
       inset: 24,
       ticks: [...new Set(points.map((point) => point.lr))],
       tickFormat: (lr: number) => lr.toExponential().replace('-', '\u2212'),
@@ -282,7 +292,7 @@ export function lossCurves(series: Series[], choices: Choices, width: number): F
   if (lines.length === 0) return { svg: null, words: 'No run that is shown was tuned.' };
   const svg = Plot.plot({
     ...frame(width, Math.max(240, Math.min(340, width * 0.6)), 'Training loss over steps'),
-    x: { ...kAxis, label: 'step', ticks: ticksOf(width), tickFormat: 'd' },
+    x: { ...kAxis, label: 'step', ...kLabelBelow, ticks: ticksOf(width), tickFormat: 'd' },
     y: { ...kAxis, label: 'loss (nats a token)', grid: true, nice: true },
     marks: [
       ...lines.map(({ each, points }) =>
