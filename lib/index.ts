@@ -20,7 +20,7 @@ export { type LoadOptions, loadModel, Model } from './model/load.js';
 export type { JobOptions } from './native/jobs.js';
 export type { ModelConfig, Progress } from './native/types.js';
 export { type ReportOptions, report } from './report/report.js';
-export { readResults, type Results, type ScoreRow, scoreRows, summarize } from './study/results.js';
+export { type Results, readResults, type ScoreRow, scoreRows, summarize } from './study/results.js';
 export { dryRun, type RunStudyOptions, runStudy } from './study/run.js';
 export { Tensor } from './tensor.js';
 export { loadAdapter, saveAdapter } from './tune/adapter.js';

@@ -170,9 +170,7 @@ export function simulateDataset(
     stimuli,
     ...made,
     ...(stimuli.kind === 'trials' && stimuli.passages && { groups: stimuli.passages }),
-    notes: [
-      `Made from layer ${layer}${model}, ${subjects} subjects, signal-to-noise ratio ${snr}, seed ${seed}.`,
-    ],
+    notes: [`Made from layer ${layer}${model}, ${subjects} subjects, signal-to-noise ratio ${snr}, seed ${seed}.`],
   };
 }
 
