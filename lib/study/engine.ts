@@ -4,8 +4,8 @@ import { type Control, controlFeatures } from '../data/controls.js';
 import { parseSimulated, simulateDataset } from '../data/simulate.js';
 import type { Dataset, Stimuli } from '../data/types.js';
 import { embedLanes } from '../embed/embed.js';
-import { type EncodeScores, encode } from '../encode/encode.js';
-import { parseFolds } from '../encode/folds.js';
+import { encode } from '../encode/encode.js';
+import { codeOf } from '../errors.js';
 import { loadModel, type Model } from '../model/load.js';
 import type { JobOptions } from '../native/jobs.js';
 import type { Progress } from '../native/types.js';
@@ -14,10 +14,11 @@ import { saveAdapter } from '../tune/adapter.js';
 import { type TuneResult, tune } from '../tune/tune.js';
 import { type StudyData, summarizeData, tuningTexts } from './data.js';
 import { environment } from './environment.js';
-import type { Computed } from './loop.js';
+import { type Computed, isOfTheRun } from './loop.js';
 import type { StudyModel } from './models.js';
+import { Clock, divergence, recordOf, scoresOf, summaryOf } from './outcome.js';
 import { type Batch, poolOf, type Run } from './plan.js';
-import { type Environment, kFormat, type ModelSummary, type RunRecord, type Scores } from './records.js';
+import type { Environment, RunRecord, Scores } from './records.js';
 import { modelName, type Study } from './schema.js';
 import type { NewRun } from './store.js';
 
@@ -214,21 +215,35 @@ export class Engine implements Disposable {
         const losses = tuned?.losses[k];
         const diverged = tuned?.failed[k] ?? null;
         if (diverged !== null) runs.push({ ...this.failed(run, batch, divergence(run, diverged)), losses });
-        else {
-          const { scores, warnings } = await this.#scores(features[k]!, dataset);
-          clock.lap('encode');
-          const record = {
-            ...this.#record(run, batch, dataset, clock.seconds),
-            warnings,
-            trainable: tuned?.trainable ?? 0,
-          };
-          runs.push({ record, scores, losses });
-        }
+        else
+          runs.push({
+            ...(await this.#scoreLane(run, batch, dataset, features[k]!, clock, tuned?.trainable ?? 0)),
+            losses,
+          });
         features[k]!.dispose();
       }
       return runs;
     } finally {
       for (const tensor of features) tensor.dispose();
+    }
+  }
+
+  /** A lane whose features cannot be scored fails alone: the others of its batch are whole. */
+  async #scoreLane(
+    run: Run,
+    batch: Batch,
+    dataset: Dataset,
+    features: Tensor,
+    clock: Clock,
+    trainable: number,
+  ): Promise<NewRun> {
+    try {
+      const { scores, warnings } = await this.#scores(features, dataset);
+      clock.lap('encode');
+      return { record: { ...this.#record(run, batch, dataset, clock.seconds), warnings, trainable }, scores };
+    } catch (error) {
+      if (batch.runs.length === 1 || !isOfTheRun(error)) throw error;
+      return this.failed(run, batch, { code: codeOf(error), message: (error as Error).message });
     }
   }
 
@@ -261,73 +276,7 @@ export class Engine implements Disposable {
 
   #record(run: Run, batch: Batch, dataset: Dataset, seconds: Record<string, number>): RunRecord {
     const { data, models } = this.#options;
-    return {
-      format: kFormat,
-      id: run.id,
-      status: 'done',
-      labels: run.labels,
-      key: run.key,
-      data: summarizeData(data, dataset),
-      model: batch.model === null ? null : summaryOf(models.get(batch.model)!, run.labels.model),
-      trainable: 0,
-      warnings: [],
-      environment: this.#environment,
-      created: new Date().toISOString(),
-      seconds: { ...seconds },
-    };
-  }
-}
-
-function divergence(run: Run, step: number): { code: string; message: string } {
-  const message = `Expected a finite loss, got none at step ${step} with learning rate ${run.labels.lr}. Take a smaller rate, or a warm-up.`;
-  return { code: 'ERR_NUMERIC', message };
-}
-
-function summaryOf(model: StudyModel, name: string): ModelSummary {
-  const { source, hash, parameters, config } = model;
-  return {
-    name,
-    source: sentence(source),
-    hash,
-    family: config.family,
-    layers: config.layers,
-    hiddenSize: config.hiddenSize,
-    parameters,
-  };
-}
-
-function sentence(text: string): string {
-  const capital = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
-}
-
-function scoresOf(result: EncodeScores, dataset: Dataset, folds: string, layers: readonly number[]): Scores {
-  const { kind } = parseFolds(folds);
-  const column = (key: 'r' | 'r2' | 'alpha') =>
-    result.layers.flatMap((layer) => layer.targets.map((target) => target[key]));
-  return {
-    layers: [...layers],
-    targets: dataset.targets,
-    folds: { kind: folds, count: result.folds.folds, shuffled: kind === 'shuffled' },
-    ceilings: [...dataset.ceilings.values],
-    ceilingMethod: dataset.ceilings.method,
-    r: column('r'),
-    r2: column('r2'),
-    alpha: column('alpha'),
-    foldR: [...result.folds.r],
-    foldR2: [...result.folds.r2],
-    foldAlpha: [...result.folds.alpha],
-  };
-}
-
-/** Wall time of the stages, s. */
-class Clock {
-  readonly seconds: Record<string, number> = {};
-  #last = performance.now();
-
-  lap(stage: string): void {
-    const now = performance.now();
-    this.seconds[stage] = Math.round((this.seconds[stage] ?? 0) * 1000 + now - this.#last) / 1000;
-    this.#last = now;
+    const model = batch.model === null ? null : summaryOf(models.get(batch.model)!, run.labels.model);
+    return recordOf(run, { data: summarizeData(data, dataset), model, environment: this.#environment, seconds });
   }
 }

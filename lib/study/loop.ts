@@ -10,6 +10,11 @@ const kPoll = 500; // ms between looks at what other processes are doing
 /** Not a property of the run: the same run may succeed elsewhere, or later. Such an error ends the study and records nothing. */
 const kOurs: ReadonlySet<ErrorCode> = new Set(['ERR_CANCELLED', 'ERR_IO', 'ERR_SETUP', 'ERR_NETWORK', 'ERR_NOT_FOUND']);
 
+/** Whether an error says something of the run itself, so that it is recorded and the study goes on. */
+export function isOfTheRun(error: unknown): boolean {
+  return !kOurs.has(codeOf(error)) && (error as Error | null)?.name !== 'AbortError';
+}
+
 /** The runs of a batch, and what must live until they are written (tuned weights). */
 export interface Computed {
   runs: NewRun[];
@@ -85,7 +90,7 @@ async function runBatch(store: Store, batch: Batch, options: LoopOptions): Promi
   } catch (error) {
     const code = codeOf(error);
     if (options.signal?.aborted) throw new CortuneError('ERR_CANCELLED', 'Interrupted.', { cause: error });
-    if (kOurs.has(code)) throw error;
+    if (!isOfTheRun(error)) throw error;
     const message = error instanceof Error ? error.message : String(error);
     computed = { runs: batch.runs.map((run) => options.failed(run, batch, { code, message })), dispose: () => {} };
   }

@@ -39,7 +39,7 @@ export function fakeScores(run: Run, subjects = 4, layerCount = 13): Scores {
   const layers = run.labels.model === '' ? [0] : Array.from({ length: layerCount }, (_, l) => l);
   const count = 5;
   const size = layers.length * targets.length;
-  const gain = { 'word_rate': 0.05, untrained: 0.07, untuned: 0.16 }[run.labels.method] ?? 0.15 + 0.03 * dice(run.id);
+  const gain = { word_rate: 0.05, untrained: 0.07, untuned: 0.16 }[run.labels.method] ?? 0.15 + 0.03 * dice(run.id);
   const foldR: number[] = [];
   for (const l of layers)
     for (let f = 0; f < count; f++)

@@ -1,7 +1,9 @@
 /** The report's page: reads the results it carries, offers the choices, draws the figures again when one changes. */
 import type { PageData } from '../types.js';
 import { at, choice, h, number, tick } from './dom.js';
-import { type Figure, heatMap, layerCurves, lossCurves, rateCurve } from './figures.js';
+import { layerCurves, lossCurves, rateCurve } from './figures.js';
+import type { Figure } from './frame.js';
+import { heatMap } from './heat-map.js';
 import {
   type Choices,
   ceilingOf,
