@@ -126,7 +126,7 @@ function layersText(rows: SummaryRow[]): string {
 function cell(row: SummaryRow, layer: number): string {
   const value = row.r[row.layers.indexOf(layer)] ?? Number.NaN;
   if (!Number.isFinite(value)) return '-';
-  return `${value.toFixed(3)}${layer === row.bestLayer ? ' *' : '  '}`;
+  return `${value.toFixed(3).replace('-0.000', '0.000')}${layer === row.bestLayer ? ' *' : '  '}`;
 }
 
 /** Methods alone when they tell the runs apart, else whole titles. */
