@@ -13,8 +13,11 @@ if (major < 20 || (major === 20 && minor < 17)) {
   // A reader that went away (`cortune export | head`) is no failure.
   process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   const { runCli } = await import(main);
+  const code = await runCli(process.argv.slice(2));
+  // Writes to a pipe are not done when write() returns; leaving before that would cut long results off.
+  for (const stream of [process.stdout, process.stderr]) await new Promise((drained) => stream.write('', drained));
   // Idle connections and threads do not keep a finished command alive.
-  process.exit(await runCli(process.argv.slice(2)));
+  process.exit(code);
 }
 
 function fail(sentence) {

@@ -46,4 +46,6 @@ console.error(
     : 'Demo on a SIMULATED subject: the Alice recordings are not here. The README says where to get them; then: npm run demo -- --data DIR',
 );
 const study = fileURLToPath(new URL(`../examples/${alice ? 'alice' : 'simulated'}.yaml`, import.meta.url));
-process.exit(await runCli(['run', study, '--out', out, ...(alice && data ? ['--data', data] : [])]));
+const code = await runCli(['run', study, '--out', out, ...(alice && data ? ['--data', data] : [])]);
+await new Promise((drained) => process.stdout.write('', drained));
+process.exit(code);

@@ -154,6 +154,21 @@ describe('cortune run', () => {
 });
 
 describe('cortune report and export', () => {
+  it('give a pipe all of a long table', async () => {
+    const { runFake } = await import('../helpers/fake-study.js');
+    await runFake(join(folder, 'long'));
+    const { stdout } = spawnSync(
+      'sh',
+      ['-c', `"${process.execPath}" "${program}" export "${join(folder, 'long')}" | (sleep 1; cat)`],
+      {
+        encoding: 'utf8',
+        maxBuffer: 1 << 26,
+      },
+    );
+    expect(stdout.length).toBeGreaterThan(1 << 18);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(1 + 30 + 11 * 13 * 30);
+  });
+
   it('say where there are no results', () => {
     const { status, stderr } = cortune('report', join(folder, 'nothing'));
     expect(status).toBe(1);
