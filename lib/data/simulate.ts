@@ -1,8 +1,8 @@
 /** The simulated subject: responses made from one layer of a model plus noise, so that the pipeline can be checked. */
 import { createHash } from 'node:crypto';
 import { CortuneError, expected } from '../errors.js';
+import { Random } from '../random.js';
 import { zscore } from './detrend.js';
-import { Random } from './random.js';
 import type { SubjectMode } from './schema.js';
 import { kStory } from './story.js';
 import type { Dataset, Matrix, Stimuli, Target, Word } from './types.js';

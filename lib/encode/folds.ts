@@ -1,7 +1,7 @@
 /** Which rows train and which are held out: contiguous, grouped or (opt-in) shuffled folds, nested, with trimmed ends. */
 import { CortuneError, expected } from '../errors.js';
 import type { FoldRows } from '../native/types.js';
-import { permutation } from './permutation.js';
+import { Random } from '../random.js';
 
 /** How rows are cut into folds. */
 export interface FoldSpec {
@@ -144,7 +144,7 @@ function cut(rows: number[], spec: FoldSpec, groups: FoldOptions['groups'], name
   whole('folds', spec.count, 2);
   if (spec.count > rows.length)
     throw expected('folds', `at most the ${rows.length} rows of ${name}; use fewer folds`, spec.count);
-  const order = spec.kind === 'shuffled' ? permutation(rows.length, spec.seed).map((at) => rows[at]!) : rows;
+  const order = spec.kind === 'shuffled' ? new Random(spec.seed).permutation(rows.length).map((at) => rows[at]!) : rows;
   const size = Math.floor(rows.length / spec.count);
   const longer = rows.length % spec.count;
   return Array.from({ length: spec.count }, (_, f) => {

@@ -1,8 +1,8 @@
 /** Texts as training sequences, and the order in which steps see them. */
-import { Random } from '../data/random.js';
 import { CortuneError, expected } from '../errors.js';
 import type { Model } from '../model/load.js';
 import type { Packed } from '../native/types.js';
+import { Random } from '../random.js';
 
 /** One sequence a text, or all texts joined and cut into blocks of `block` tokens. */
 export const kPackings = ['texts', 'blocks'] as const;
@@ -64,11 +64,11 @@ export function drawOrder(sequences: number, steps: number, batch: number, seed:
   for (let step = 0; step < steps; step++) {
     const row: number[] = [];
     while (row.length < size) {
-      if (epoch.length === 0) epoch = shuffled(sequences, random);
+      if (epoch.length === 0) epoch = random.permutation(sequences);
       // What the row already holds waits for the next one.
       const next = epoch.findIndex((number) => !row.includes(number));
       if (next < 0) {
-        epoch = [...epoch, ...shuffled(sequences, random)];
+        epoch = [...epoch, ...random.permutation(sequences)];
         continue;
       }
       row.push(...epoch.splice(next, 1));
@@ -76,14 +76,4 @@ export function drawOrder(sequences: number, steps: number, batch: number, seed:
     order.set(row, step * batch);
   }
   return order;
-}
-
-/** 0 to count - 1 in random order (Fisher and Yates, as in Knuth's algorithm P). */
-function shuffled(count: number, random: Random): number[] {
-  const list = Array.from({ length: count }, (_, i) => i);
-  for (let i = count - 1; i > 0; i--) {
-    const j = Math.floor(random.uniform() * (i + 1));
-    [list[i], list[j]] = [list[j]!, list[i]!];
-  }
-  return list;
 }

@@ -1,7 +1,7 @@
 /** Noise ceilings against their definitions, and where there is none. */
 import { describe, expect, it } from 'vitest';
 import { groupCeiling, interSubjectCeilings, meanPairwiseR, pearson } from '../../lib/data/ceiling.js';
-import { Random } from '../../lib/data/random.js';
+import { Random } from '../../lib/random.js';
 
 function noisy(subjects: number, rows: number, snr: number, seed: number): Float64Array[] {
   const random = new Random(seed);

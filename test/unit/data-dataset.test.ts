@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { loadDataset } from '../../lib/data/dataset.js';
-import { Random } from '../../lib/data/random.js';
+import { Random } from '../../lib/random.js';
 
 const folders: string[] = [];
 afterEach(() => {

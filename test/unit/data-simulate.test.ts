@@ -2,10 +2,10 @@
 import { CholeskyDecomposition, Matrix as Dense } from 'ml-matrix';
 import { describe, expect, it } from 'vitest';
 import { pearson } from '../../lib/data/ceiling.js';
-import { Random } from '../../lib/data/random.js';
 import { parseSimulated, simulateDataset, simulatedStimuli, simulateResponses } from '../../lib/data/simulate.js';
 import { kStory } from '../../lib/data/story.js';
 import type { Matrix } from '../../lib/data/types.js';
+import { Random } from '../../lib/random.js';
 
 /** Layers that resemble a residual stream: each is the one before plus as much that is new. [L, n, p] */
 function stream(layers: number, rows: number, width: number, seed: number) {

@@ -51,6 +51,16 @@ export class Random {
     this.spare = radius * Math.sin(angle);
     return radius * Math.cos(angle);
   }
+
+  /** The numbers 0 to `count - 1` in random order (Fisher and Yates; Knuth's algorithm P). */
+  permutation(count: number): number[] {
+    const order = Array.from({ length: count }, (_, i) => i);
+    for (let i = count - 1; i > 0; i--) {
+      const j = Math.floor(this.uniform() * (i + 1));
+      [order[i], order[j]] = [order[j]!, order[i]!];
+    }
+    return order;
+  }
 }
 
 function rotate(x: number, by: number): number {
