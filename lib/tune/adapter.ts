@@ -13,6 +13,8 @@ import { linearModules, methodOf } from './methods.js';
 const kConfigFile = 'adapter_config.json';
 const kTensorFile = 'adapter_model.safetensors';
 const kPrefix = 'base_model.model.';
+/** Of the families' causal models. */
+const kBasePrefixes = ['model.', 'transformer.', 'gpt_neox.'];
 
 /** What PEFT writes for LoRA and cortune applies. Other keys are kept out of the way; those that would change the result are refused. */
 const kLoraConfig = z.looseObject({
@@ -125,11 +127,11 @@ export async function loadAdapter(model: Model, dir: string, options: JobOptions
   const config = await readConfig(dir);
   const path = join(dir, kTensorFile);
   const header = await runJob(() => native().inspectFile({ path }), options);
-  const names = header.tensors.map((tensor) => tensor.name);
-  const targets = targetsOf(model, names, dir);
+  const stored = header.tensors.map((tensor) => tensor.name);
+  const { names, targets } = ownNames(model, stored, dir);
   const scale = config.use_rslora ? Math.sqrt(config.r) : 1; // rsLoRA: alpha / sqrt(r)
   const lane: LaneSpec = { lr: 0, weightDecay: 0, seed: 0, rank: config.r, alpha: config.lora_alpha * scale };
-  const tensors = await runJob(() => native().readTensors({ path, names }), options);
+  const tensors = await runJob(() => native().readTensors({ path, names: stored }), options);
   try {
     const handle = await runJob(
       () => native().lanesFromTensors({ model: model.handle, method: 'lora', lane, targets, names, tensors }),
@@ -141,20 +143,28 @@ export async function loadAdapter(model: Model, dir: string, options: JobOptions
   }
 }
 
-/** The adapted modules, from the tensors' names. */
-function targetsOf(model: Model, names: readonly string[], dir: string): string[] {
-  const modules = new Set(linearModules(model));
+/**
+ * The names cortune gives an adapter's tensors. An adapter trained on a model without its head (AutoModel) lacks the prefix that modules have
+ * in the causal model, one trained on BERT under a head has a prefix more.
+ */
+function ownNames(model: Model, names: readonly string[], dir: string): { names: string[]; targets: string[] } {
+  const modules = linearModules(model);
+  const known = new Set(modules);
   const targets = new Set<string>();
-  for (const name of names) {
-    const module = name.startsWith(kPrefix) ? name.slice(kPrefix.length).replace(/\.lora_[AB]\.weight$/, '') : name;
-    if (!modules.has(module))
+  const own = names.map((name) => {
+    const [, path, part] = /^base_model\.model\.(.+)(\.lora_[AB]\.weight)$/.exec(name) ?? [];
+    const variants =
+      path === undefined ? [] : [path, ...kBasePrefixes.map((base) => base + path), path.replace(/^bert\./, '')];
+    const module = variants.find((variant) => known.has(variant));
+    if (module === undefined)
       throw new CortuneError(
         'ERR_FORMAT',
         `Expected the adapter at ${dir} to fit ${model.name}, got a tensor \`${name}\` for a module it does not have. It was trained on another model.`,
       );
     targets.add(module);
-  }
+    return `${kPrefix}${module}${part}`;
+  });
   if (targets.size === 0)
     throw new CortuneError('ERR_FORMAT', `Expected the adapter at ${dir} to hold LoRA tensors, got none.`);
-  return [...modules].filter((module) => targets.has(module));
+  return { names: own, targets: modules.filter((module) => targets.has(module)) };
 }

@@ -9,7 +9,7 @@ import { tune } from '../../../lib/tune/tune.js';
 import { expectClose, float32Tolerance } from '../../helpers/arrays.js';
 import { kNoPeft, logitsInPython, pythonWithPeft } from '../../helpers/peer-python.js';
 import { forward } from '../../helpers/run-model.js';
-import { readPlain } from '../../helpers/safetensors.js';
+import { readPlain, writePlain } from '../../helpers/safetensors.js';
 import { temporaryFolder } from '../../helpers/temporary.js';
 import { goldenOf, kTunedModels, tinyModel, tuneGoldenOf } from '../../helpers/tiny-models.js';
 
@@ -43,6 +43,19 @@ describe.each(kTunedModels)('%s', (name) => {
 
   it('reads an adapter that peft saved', async () => {
     using adapter = await loadAdapter(model, join(tinyModel(name), 'tune', 'adapter-after'));
+    const { logits } = await forward(model, [ids], adapter.handle);
+    expectClose(logits!.data, tuneGoldenOf(name).tensors.get('lora_logits')!.data, kLogits, 'logits');
+  });
+
+  it('reads an adapter trained on the model without its head', async () => {
+    const headless = join(kTemporary, `${name}-headless`);
+    cpSync(join(tinyModel(name), 'tune', 'adapter-after'), headless, { recursive: true });
+    const file = join(headless, 'adapter_model.safetensors');
+    const short = (key: string) => key.replace(/^(base_model\.model\.)(model|transformer|gpt_neox)\./, '$1');
+    const tensors = [...readPlain(file)];
+    expect(tensors.every(([key]) => short(key) !== key)).toBe(true);
+    writePlain(file, new Map(tensors.map(([key, tensor]) => [short(key), tensor])));
+    using adapter = await loadAdapter(model, headless);
     const { logits } = await forward(model, [ids], adapter.handle);
     expectClose(logits!.data, tuneGoldenOf(name).tensors.get('lora_logits')!.data, kLogits, 'logits');
   });
