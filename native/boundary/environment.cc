@@ -29,13 +29,17 @@ void Environment::deliver(napi_env env, napi_value, void*, void* letter) {
   std::unique_ptr<Letter> boxed(static_cast<Letter*>(letter));
   if (env == nullptr) return;  // the environment is going away
   Napi::HandleScope scope(env);
+  // Nothing may be thrown into Node from here. While a worker is being terminated every call into JavaScript
+  // fails, also the one that would hand over the error: then there is nobody left to tell.
   try {
-    (*boxed)(Napi::Env(env));
-  } catch (const Napi::Error& error) {
-    error.ThrowAsJavaScriptException();
+    try {
+      (*boxed)(Napi::Env(env));
+    } catch (const Napi::Error& error) {
+      error.ThrowAsJavaScriptException();
+    } catch (...) {
+      to_js(env, describe(std::current_exception())).ThrowAsJavaScriptException();
+    }
   } catch (...) {
-    // An exception of ours may not cross into Node.
-    to_js(env, describe(std::current_exception())).ThrowAsJavaScriptException();
   }
 }
 
