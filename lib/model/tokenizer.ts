@@ -48,6 +48,15 @@ function mendDecoders(decoder: unknown): void {
 
 const kSentinel = '\uFFFC';
 
+/** The special tokens that tokenizer_config.json names, as texts. */
+function specialNames(config: TokenizerConfigJson): string[] {
+  const tokens = [config.bos_token, config.eos_token, config.cls_token, config.sep_token];
+  const texts = tokens.map((token) =>
+    typeof token === 'string' ? token : (token as { content?: unknown } | null)?.content,
+  );
+  return [...new Set(texts.filter((text): text is string => typeof text === 'string' && text !== ''))];
+}
+
 export class TextTokenizer {
   /** One more than the largest id of the vocabulary. */
   readonly vocabSize: number;
@@ -78,6 +87,7 @@ export class TextTokenizer {
         'ERR_CONFIG',
         `Expected the tokenizer of the model, with at most ${embeddingRows} tokens, got one with ${this.vocabSize} in ${path}: a wrong tokenizer. Put the model's own there.`,
       );
+    this.checkFit(json, config, embeddingRows);
     this.normalize = buildNormalizer(json.normalizer);
     this.tokenizer = this.build(json, config);
     this.cleanUp = config.clean_up_tokenization_spaces ?? false;
@@ -95,6 +105,27 @@ export class TextTokenizer {
     );
     this.trim = trimming && { prefixSpace: trimming.add_prefix_space !== false };
     [this.before, this.after] = this.around();
+  }
+
+  /** Signs of another model's tokenizer: it uses a small part of the vocabulary, or knows none of the special tokens it should have. */
+  private checkFit(json: TokenizerJson, config: TokenizerConfigJson, embeddingRows: number): void {
+    const wrong = (sign: string) =>
+      new CortuneError(
+        'ERR_CONFIG',
+        `Expected the tokenizer of the model, got one ${sign} in ${this.path}: a wrong tokenizer. Put the model's own there.`,
+      );
+    if (Number.isFinite(embeddingRows) && this.vocabSize < embeddingRows / 2)
+      throw wrong(`with ${this.vocabSize} tokens for a vocabulary of ${embeddingRows}`);
+    const special = specialNames(config);
+    const { vocab } = json.model;
+    const known = new Set([
+      ...(Array.isArray(vocab) ? vocab.map(([token]) => token) : Object.keys(vocab)),
+      ...json.added_tokens.map(({ content }) => content),
+    ]);
+    if (special.length > 0 && !special.some((name) => known.has(name)))
+      throw wrong(
+        `that knows none of ${special.map((name) => `\`${name}\``).join(', ')}, which tokenizer_config.json names,`,
+      );
   }
 
   private build(json: TokenizerJson, config: TokenizerConfigJson): Tokenizer {

@@ -105,6 +105,12 @@ function candidates(parameter: Parameter, config: ModelConfig, file: WeightFile)
 }
 
 function checkFit(parameter: Parameter, wanted: Wanted, tensor: TensorInfo, file: WeightFile): void {
+  if (/^(?:[IU]\d+|BOOL)$/.test(tensor.dtype))
+    throw new CortuneError(
+      'ERR_FORMAT',
+      `Expected \`${wanted.stored}\` in ${file.path} to hold real numbers, got type ${tensor.dtype}. Quantised checkpoints of ` +
+        'this kind cannot be read: take the original weights or a GGUF file.',
+    );
   const shape = wanted.transform === 'transpose' ? [...parameter.shape].reverse() : parameter.shape;
   if (shape.join() === tensor.shape.join()) return;
   throw new CortuneError(
@@ -114,9 +120,28 @@ function checkFit(parameter: Parameter, wanted: Wanted, tensor: TensorInfo, file
   );
 }
 
+/** Masks that old GPT-2 and GPT-NeoX checkpoints keep in their blocks. */
+const kBuffers = /\.(?:attn|attention)\.(?:masked_)?bias$/;
+/** A weight of a transformer block, under any family's naming. */
+const kOfBlock = /(?:^|\.)(?:layers?|h|blk)\.\d+\..*\.(?:weight|bias)$/;
+
+/** A block's weight that the model would leave out changes what it computes: more layers, other norms, biases, adapters. */
+function checkLeftovers(files: WeightFile[], weights: readonly WeightSource[]): void {
+  const used = new Set(weights.map(({ stored }) => stored));
+  for (const { path, header } of files)
+    for (const { name } of header.tensors)
+      if (kOfBlock.test(name) && !kBuffers.test(name) && !used.has(name))
+        throw new CortuneError(
+          'ERR_FORMAT',
+          `Expected the configuration to have a place for every weight of the blocks, and it has none for \`${name}\` in ${path}. ` +
+            'The configuration and the weights belong to different models, or the model has parts that cortune does not know.',
+        );
+}
+
 /**
- * Finds every parameter of `config` in the files. Tensors that the model does not need (buffers, heads, poolers) are ignored.
- * Throws ERR_NOT_FOUND for a weight that no file holds, ERR_FORMAT for one of another shape.
+ * Finds every parameter of `config` in the files. Tensors outside the blocks that the model does not need (heads, poolers) are ignored,
+ * as are buffers.
+ * Throws ERR_NOT_FOUND for a weight that no file holds, ERR_FORMAT for one of another shape or a block's weight with no place.
  */
 export function planWeights(config: ModelConfig, files: WeightFile[]): WeightPlan {
   const tables = files.map((file) => new Map(file.header.tensors.map((tensor) => [tensor.name, tensor])));
@@ -135,5 +160,6 @@ export function planWeights(config: ModelConfig, files: WeightFile[]): WeightPla
         'different models, or the download is not whole.',
     );
   });
+  checkLeftovers(files, weights);
   return { files: files.map((file) => file.path), weights };
 }

@@ -17,6 +17,12 @@ describe('configFromJson', () => {
     ['no object', null, /got `undefined`/],
     ['a text for a number', { model_type: 'llama', hidden_size: 'big' }, /`hidden_size` .*got `big` \(string\)/],
     ['zero layers', { model_type: 'bert', num_hidden_layers: 0 }, /`num_hidden_layers` .*got `0` \(number\)/],
+    ['a billion layers', { model_type: 'gpt2', n_layer: 1e9 }, /1000000000 layers are more than any model has/],
+    [
+      'more tokens than fit a number',
+      { model_type: 'llama', vocab_size: 2 ** 40 },
+      /`vocab_size` .*got `1099511627776`/,
+    ],
     ['yarn', { model_type: 'llama', rope_scaling: { type: 'yarn', factor: 2 } }, /linear or llama3, got `yarn`/],
     ['dynamic', { model_type: 'qwen2', rope_parameters: { rope_type: 'dynamic', factor: 2 } }, /got `dynamic`/],
     ['linear without factor', { model_type: 'llama', rope_scaling: { type: 'linear' } }, /`factor` for rotary scaling/],

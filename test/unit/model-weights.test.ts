@@ -26,6 +26,23 @@ function stored(type: string, rename: (name: string) => string, more: object = {
 }
 
 describe('planWeights', () => {
+  it('refuses weights of the blocks that the model would leave out', () => {
+    const tensors = stored('llama', (name) => name);
+    const plan = (name: string) => () =>
+      planWeights(config('llama'), [file('w.safetensors', [...tensors, { name, dtype: 'F32', shape: [16] }])]);
+    for (const name of ['model.layers.2.input_layernorm.weight', 'model.layers.0.self_attn.q_norm.weight'])
+      expect(plan(name)).toThrow(
+        expect.objectContaining({ code: 'ERR_FORMAT', message: expect.stringContaining(name) }),
+      );
+    for (const name of ['model.layers.0.self_attn.rotary_emb.inv_freq', 'h.0.attn.bias', 'score.weight'])
+      expect(plan(name)).not.toThrow();
+  });
+
+  it('refuses weights that are no real numbers', () => {
+    const tensors = stored('llama', (name) => name).map((tensor) => ({ ...tensor, dtype: 'I32' }));
+    expect(() => planWeights(config('llama'), [file('w.safetensors', tensors)])).toThrow(/real numbers, got type I32/);
+  });
+
   const spellings: [string, (name: string) => string][] = [
     ['llama', (name) => name.replace(/^model\./, '')],
     ['gpt2', (name) => name],
