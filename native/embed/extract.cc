@@ -90,6 +90,16 @@ void pool_into(std::vector<at::Tensor>& outputs, int64_t slot, const at::Tensor&
   }
 }
 
+// With several lanes one that diverged must not take the others down: whoever scores it refuses it alone.
+void check_finite(const at::Tensor& states, const std::vector<int32_t>& layers) {
+  for (int64_t slot = 0; slot < states.size(0); ++slot)
+    if (!at::isfinite(states.select(0, slot)).all().item<bool>())
+      fail(Code::kNumeric,
+           "Expected finite hidden states, got NaN or infinity at layer " + std::to_string(layers[slot]) +
+               ". The weights are damaged or their tuning diverged: load the model again, or tune it "
+               "with a lower learning rate.");
+}
+
 // Where entry `entry` of hidden_states goes; -1 if it is not kept.
 int64_t slot_of(const std::vector<int32_t>& layers, int64_t entry) {
   const auto found = std::find(layers.begin(), layers.end(), entry);
@@ -143,6 +153,7 @@ std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const Ex
     done += row;
   }
   task.progress(total, total, "embedding");
+  if (outputs.size() == 1) check_finite(outputs[0], args.layers);
   return outputs;
 }
 
