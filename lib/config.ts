@@ -150,7 +150,11 @@ function flatten(issue: Issue): Issue {
 function sentence(issue: Issue, root: unknown): string {
   if (issue.code === 'unrecognized_keys') return issue.message;
   if (issue.code === 'custom' && issue.message.startsWith('Expected')) return issue.message;
-  const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], root);
+  const value = issue.path.reduce<unknown>(
+    // A single value may stand for a list or a mapping that holds it.
+    (at, key) => (at instanceof Object ? (at as Record<PropertyKey, unknown>)[key] : at),
+    root,
+  );
   return `Expected \`${keyName(issue.path)}\` to be ${issue.message}, got ${value === undefined ? 'nothing' : show(value)}`;
 }
 

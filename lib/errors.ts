@@ -31,6 +31,7 @@ export class CortuneError extends Error {
 export function show(value: unknown): string {
   if (value === undefined || value === null) return `\`${value}\``;
   if (typeof value === 'function') return 'a function';
+  if (typeof value === 'number') return `\`${value}\` (number)`; // JSON has no NaN
   let text: string;
   try {
     text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));

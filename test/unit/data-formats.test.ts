@@ -196,6 +196,13 @@ describe('tables of numbers', () => {
 });
 
 describe('texts', () => {
+  it('refuses a .csv whose columns are separated by another sign', () => {
+    const bytes = new TextEncoder().encode('id;sentence\n1;One.\n');
+    expect(() => parseTexts(bytes, 'semi.csv')).toThrow(
+      expect.objectContaining({ code: 'ERR_FORMAT', message: expect.stringMatching(/separated .* `id;sentence`/) }),
+    );
+  });
+
   it('reads lines, columns and fields', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cortune-texts-'));
     const write = async (name: string, text: string) => {

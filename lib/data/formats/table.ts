@@ -128,6 +128,12 @@ export function textColumns(table: Table, wanted: readonly ColumnName[]): { cell
       'ERR_DATA',
       `${table.name}: Expected a header and at least one row below it, got ${table.rows.length} rows.`,
     );
+  // Spreadsheets of many countries write `;` between the columns of a .csv file.
+  if (header.length === 1 && /[;\t]/.test(header[0]!))
+    throw new CortuneError(
+      'ERR_FORMAT',
+      `${table.name}: Expected columns separated as the name says (.csv by commas, .tsv by tabs), got one column \`${header[0]}\`. Save it with that sign.`,
+    );
   const places = columnIndices(table.name, header, wanted);
   return {
     cells: places.map((place) => table.rows.slice(1).map((row) => row[place]!)),
