@@ -10,6 +10,7 @@ import type { Tensor } from '../tensor.js';
 import { loadAdapter } from '../tune/adapter.js';
 import { parseLayers } from './layers.js';
 import { type CommandContext, type CommonOptions, runCommand } from './output.js';
+import { checkFile } from './places.js';
 
 interface Options extends CommonOptions {
   model: string;
@@ -27,12 +28,13 @@ interface Options extends CommonOptions {
 async function states(
   model: Model,
   texts: string[],
+  layers: 'all' | number[],
   options: Options,
   ctx: CommandContext,
 ): Promise<{ tensor: Tensor; words?: string[] }> {
   const { signal, progress: onProgress } = ctx;
   const lanes = options.adapter === undefined ? undefined : await loadAdapter(model, options.adapter, { signal });
-  const common = { layers: parseLayers(options.layers), lanes, signal, onProgress };
+  const common = { layers, lanes, signal, onProgress };
   try {
     if (options.pool === 'words') {
       const { words, lanes: tensors } = await embedWords(model, texts, common);
@@ -48,6 +50,9 @@ async function states(
 }
 
 async function run(options: Options, ctx: CommandContext): Promise<void> {
+  const path = resolve(options.out);
+  const layers = parseLayers(options.layers);
+  await checkFile(path);
   const texts = await readTexts(options.stimuli, { column: options.column });
   using model = await loadModel(options.model, {
     seed: options.seed,
@@ -56,8 +61,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
     note: ctx.note,
   });
   ctx.note(model.source);
-  const { tensor, words } = await states(model, texts, options, ctx);
-  const path = resolve(options.out);
+  const { tensor, words } = await states(model, texts, layers, options, ctx);
   const metadata: Record<string, string> = {
     model: options.model,
     model_hash: model.hash,
@@ -74,7 +78,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   } finally {
     tensor.dispose();
   }
-  const [layers, n, channels] = tensor.shape;
+  const [count, n, channels] = tensor.shape;
   ctx.result(
     {
       out: path,
@@ -82,7 +86,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
       shape: [...tensor.shape],
       model: { name: options.model, source: model.source, hash: model.hash },
     },
-    `Wrote ${path}: hidden_states [${layers} layers, ${n} ${words ? 'words' : 'stimuli'}, ${channels} channels], float32.`,
+    `Wrote ${path}: hidden_states [${count} layers, ${n} ${words ? 'words' : 'stimuli'}, ${channels} channels], float32.`,
   );
 }
 

@@ -148,6 +148,7 @@ export const command: CommandModule<object, Options> = {
       })
       .option('alphas', {
         type: 'string',
+        nargs: 1, // a value that begins with a minus is answered as one
         default: kDefaultAlphas,
         describe: 'Penalties: logspace:FROM:TO:COUNT in powers of ten, or 0.1,1,10',
       })

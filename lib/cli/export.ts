@@ -1,10 +1,11 @@
 /** `cortune export`: every score of a study as a table. */
-import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
-import { ioError } from '../study/atomic.js';
+import { replaceFile } from '../study/atomic.js';
 import { toCsv, toJson } from '../study/export.js';
 import { readResults } from '../study/results.js';
 import { type CommonOptions, runCommand } from './output.js';
+import { checkFile } from './places.js';
 
 interface Options extends CommonOptions {
   dir: string;
@@ -30,12 +31,10 @@ export const command: CommandModule<object, Options> = {
       ) as never,
   handler: (argv) =>
     runCommand(argv, async () => {
+      if (argv.out !== undefined) await checkFile(resolve(argv.out));
       const results = await readResults(argv.dir, { study: argv.study, all: argv.all });
       const text = argv.format === 'json' || argv.json ? toJson(results) : toCsv(results);
       if (argv.out === undefined) process.stdout.write(text);
-      else
-        await writeFile(argv.out, text).catch((error) => {
-          throw ioError(error, `write ${argv.out}`);
-        });
+      else await replaceFile(resolve(argv.out), text);
     }),
 };

@@ -10,7 +10,7 @@
  *     })
  *
  * `--json` and `--quiet` are options of every command (set in main.ts). stdout holds the result and nothing else; with `--json` it is
- * one JSON document, `{"error": {"code", "message"}}` when the command failed. Notes, progress and the error sentence go to stderr.
+ * one JSON document, `{"error": {"code", "message"}}` when the command failed before it had a result. Notes, progress and the error sentence go to stderr.
  * Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted. The first Ctrl-C aborts `ctx.signal`, the second
  * ends the process at once. `CORTUNE_DEBUG=1` adds stacks to error sentences.
  */
@@ -63,6 +63,7 @@ export async function runCommand(
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   const bar = progressBar({ quiet });
+  let printed = false;
   try {
     await run({
       signal: controller.signal,
@@ -75,6 +76,7 @@ export async function runCommand(
       },
       result: (value, text) => {
         bar.clear();
+        printed = true;
         printLine(json ? JSON.stringify(value, null, 2) : typeof text === 'string' ? text : text());
       },
     });
@@ -82,7 +84,7 @@ export async function runCommand(
   } catch (error) {
     bar.clear();
     if (error instanceof FailedResult) process.exitCode = 1;
-    else process.exitCode = printError(error, { json, aborted: controller.signal.aborted });
+    else process.exitCode = printError(error, { json: json && !printed, aborted: controller.signal.aborted });
   } finally {
     bar.clear();
     process.off('SIGINT', interrupt);

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { report } from '../report/report.js';
 import { type CommonOptions, runCommand } from './output.js';
+import { checkFile } from './places.js';
 
 interface Options extends CommonOptions {
   dir: string;
@@ -26,6 +27,7 @@ export const command: CommandModule<object, Options> = {
       ) as never,
   handler: (argv) =>
     runCommand(argv, async (ctx) => {
+      if (argv.out !== undefined) await checkFile(resolve(argv.out));
       const path = resolve(await report(argv.dir, { out: argv.out, study: argv.study, all: argv.all }));
       ctx.result({ report: path }, path);
     }),

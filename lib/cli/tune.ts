@@ -1,5 +1,5 @@
 /** `cortune tune`: a model tuned on a text, several learning rates at once. */
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { readTexts } from '../data/formats/index.js';
@@ -12,6 +12,7 @@ import { saveModel } from '../tune/save-model.js';
 import { kSchedules, type Schedule } from '../tune/schedule.js';
 import { type TuneOptions, type TuneResult, tune } from '../tune/tune.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
+import { checkFolders, writeFolder } from './places.js';
 
 interface Options extends CommonOptions {
   model: string;
@@ -34,6 +35,7 @@ interface Options extends CommonOptions {
   dataSeed: number;
   from?: string | undefined;
   out: string;
+  force: boolean;
 }
 
 /** What one lane came to. */
@@ -81,29 +83,31 @@ function settings(options: Options, ctx: CommandContext): TuneOptions {
   };
 }
 
-/** The folder of one lane: its adapter (or model), then its losses. */
+/** The name of a lane's folder. */
+function laneName(lr: number): string {
+  return `lr-${lr}`;
+}
+
+/** The folder of one lane: its adapter (or model) and its losses. */
 async function saveLane(
   model: Model,
   result: TuneResult,
   k: number,
-  out: string,
-  signal: AbortSignal,
+  { out, force, signal }: { out: string; force: boolean; signal: AbortSignal },
 ): Promise<LaneReport> {
   const { lr } = result.lanes.specs[k]!;
   const failedAt = result.failed[k]!;
-  const name = `lr-${lr}`;
-  const dir = join(out, name);
-  await mkdir(dir, { recursive: true });
-  if (failedAt === null) {
-    if (methodOf(result.lanes.method).adapter)
-      await saveAdapter(model, result.lanes, k, join(dir, 'adapter'), { signal });
-    else await saveModel(model, result.lanes, k, join(dir, 'model'), { signal });
-  }
+  const name = laneName(lr);
   const losses = result.losses[k]!.map((loss) => (Number.isFinite(loss) ? loss : null));
   const lines = losses.map((loss, step) => `${JSON.stringify({ step, loss })}\n`);
-  await writeFile(join(dir, '.losses.jsonl.tmp'), lines.join(''));
-  await rename(join(dir, '.losses.jsonl.tmp'), join(dir, 'losses.jsonl'));
-  return { name, dir, lr, firstLoss: losses[0]!, lastLoss: losses.at(-1)!, failedAt };
+  const save = methodOf(result.lanes.method).adapter
+    ? (dir: string) => saveAdapter(model, result.lanes, k, join(dir, 'adapter'), { signal })
+    : (dir: string) => saveModel(model, result.lanes, k, join(dir, 'model'), { signal });
+  await writeFolder(out, name, force, async (dir) => {
+    if (failedAt === null) await save(dir);
+    await writeFile(join(dir, 'losses.jsonl'), lines.join(''));
+  });
+  return { name, dir: join(out, name), lr, firstLoss: losses[0]!, lastLoss: losses.at(-1)!, failedAt };
 }
 
 /** Lane batches: all rates together where the method stacks, else one after the other. */
@@ -114,9 +118,10 @@ function laneBatches(method: string, rates: number[] | undefined): (number[] | u
 
 async function run(options: Options, ctx: CommandContext): Promise<void> {
   const rates = parseRates(options.lr);
-  methodOf(options.method);
-  const texts = await readTexts(options.text, { column: options.column });
+  const method = methodOf(options.method);
   const out = resolve(options.out);
+  const texts = await readTexts(options.text, { column: options.column });
+  await checkFolders(out, (rates ?? [method.lr]).map(laneName), options.force);
   const loading = { signal: ctx.signal, onProgress: ctx.progress, note: ctx.note };
   using model = await loadModel(options.model, { ...loading, seed: options.seed });
   ctx.note(model.source);
@@ -131,7 +136,8 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
     });
     using _lanes = result.lanes;
     trainable = result.trainable;
-    for (let k = 0; k < result.lanes.count; k++) reports.push(await saveLane(model, result, k, out, ctx.signal));
+    for (let k = 0; k < result.lanes.count; k++)
+      reports.push(await saveLane(model, result, k, { out, force: options.force, signal: ctx.signal }));
   }
   ctx.result(
     {
@@ -215,6 +221,7 @@ export const command: CommandModule<object, Options> = {
         demandOption: true,
         describe: 'Folder: one folder a run, with adapter/ (or model/) and losses.jsonl',
       })
+      .option('force', { type: 'boolean', default: false, describe: 'Replace runs of these rates that are there' })
       .example(
         '$0 tune --model smollm2-135m --text story.txt --lr 1e-4,3e-4 --steps 50 --out tuned',
         'LoRA at two rates, together',

@@ -62,6 +62,10 @@ export function ioError(error: unknown, doing: string): CortuneError {
     EACCES: 'permission denied. Choose a folder you may write to.',
     EPERM: 'permission denied. Choose a folder you may write to.',
     EROFS: 'the file system is read-only. Choose another folder with --out.',
+    ENOENT: 'the folder is not there. Create it first.',
+    EEXIST: 'something of that name is there already. Choose another place.',
+    ENOTDIR: 'a file stands where a folder should be. Choose another place.',
+    EISDIR: 'a folder stands where the file should be. Choose another place.',
   };
   return new CortuneError('ERR_IO', `Expected to ${doing}, got: ${advice[code ?? ''] ?? message}`, { cause: error });
 }
