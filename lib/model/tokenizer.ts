@@ -87,7 +87,7 @@ export class TextTokenizer {
         'ERR_CONFIG',
         `Expected the tokenizer of the model, with at most ${embeddingRows} tokens, got one with ${this.vocabSize} in ${path}: a wrong tokenizer. Put the model's own there.`,
       );
-    this.checkFit(json, config, embeddingRows);
+    this.checkFit(json, config);
     this.normalize = buildNormalizer(json.normalizer);
     this.tokenizer = this.build(json, config);
     this.cleanUp = config.clean_up_tokenization_spaces ?? false;
@@ -107,15 +107,11 @@ export class TextTokenizer {
     [this.before, this.after] = this.around();
   }
 
-  /** Signs of another model's tokenizer: it uses a small part of the vocabulary, or knows none of the special tokens it should have. */
-  private checkFit(json: TokenizerJson, config: TokenizerConfigJson, embeddingRows: number): void {
-    const wrong = (sign: string) =>
-      new CortuneError(
-        'ERR_CONFIG',
-        `Expected the tokenizer of the model, got one ${sign} in ${this.path}: a wrong tokenizer. Put the model's own there.`,
-      );
-    if (Number.isFinite(embeddingRows) && this.vocabSize < embeddingRows / 2)
-      throw wrong(`with ${this.vocabSize} tokens for a vocabulary of ${embeddingRows}`);
+  /**
+   * A sign of another model's tokenizer: it knows none of the special tokens it should have. (A vocabulary smaller than the model's is none:
+   * embeddings are padded, and small models are made with the tables of large ones.)
+   */
+  private checkFit(json: TokenizerJson, config: TokenizerConfigJson): void {
     const special = specialNames(config);
     const { vocab } = json.model;
     const known = new Set([
@@ -123,8 +119,10 @@ export class TextTokenizer {
       ...json.added_tokens.map(({ content }) => content),
     ]);
     if (special.length > 0 && !special.some((name) => known.has(name)))
-      throw wrong(
-        `that knows none of ${special.map((name) => `\`${name}\``).join(', ')}, which tokenizer_config.json names,`,
+      throw new CortuneError(
+        'ERR_CONFIG',
+        `Expected the tokenizer of the model, got one in ${this.path} that knows none of ${special.map((name) => `\`${name}\``).join(', ')}, ` +
+          "which tokenizer_config.json names: a wrong tokenizer. Put the model's own there.",
       );
   }
 
