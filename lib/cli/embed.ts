@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { readTexts } from '../data/formats/index.js';
 import { embedLanes, embedWords, kContexts, kPools, type Pool } from '../embed/embed.js';
+import { expected } from '../errors.js';
 import { loadModel, type Model } from '../model/load.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
@@ -52,6 +53,10 @@ async function states(
 async function run(options: Options, ctx: CommandContext): Promise<void> {
   const path = resolve(options.out);
   const layers = parseLayers(options.layers);
+  if (options.passageColumn !== undefined && options.context !== 'cumulative')
+    throw expected('context', 'cumulative with --passage-column: alone, a text has no passage', options.context);
+  if (options.pool === 'words' && options.context !== 'none')
+    throw expected('context', 'none with --pool words: each word is read within its text', options.context);
   await checkFile(path);
   const texts = await readTexts(options.stimuli, { column: options.column });
   using model = await loadModel(options.model, {

@@ -142,10 +142,18 @@ export async function tune(model: Model, texts: readonly string[], options: Tune
   };
 }
 
-/** Rank and alpha of the lanes started from win over the defaults. */
+/** Method, targets and rank are those of the lanes started from; whoever names others means something else. */
 function startingAt(options: TuneOptions): TuneOptions {
-  const start = options.from?.specs[0];
-  return start ? { ...options, rank: options.rank ?? start.rank, alpha: options.alpha ?? start.alpha } : options;
+  const { from, method, targets, rank, alpha } = options;
+  const start = from?.specs[0];
+  if (!from || !start) return options;
+  if (method !== undefined && method !== from.method)
+    throw expected('method', `${from.method}, that of the adapter to go on from`, method);
+  if (targets !== undefined)
+    throw expected('targets', 'left out: those of the adapter to go on from are tuned', targets);
+  if (rank !== undefined && rank !== start.rank)
+    throw expected('rank', `${start.rank}, that of the adapter to go on from`, rank);
+  return { ...options, rank: start.rank, alpha: alpha ?? start.alpha };
 }
 
 /** Trained parameters of one lane: r (in + out) for each module LoRA adapts, every value for whole weights. */

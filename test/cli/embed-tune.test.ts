@@ -127,6 +127,21 @@ describe('tune', () => {
     expect(readdirSync(at('d/lr-1e+30'))).toEqual(['losses.jsonl']);
   });
 
+  it('goes on from an adapter as it is', () => {
+    expect(tune('first').status).toBe(0);
+    const from = ['--from', at('first/lr-0.0001/adapter')];
+    expect(tune('second', ...from).status).toBe(0);
+    for (const other of [
+      ['--method', 'full'],
+      ['--targets', 'k_proj'],
+      ['--rank', '4'],
+    ]) {
+      const { status, stderr } = tune('third', ...from, ...other);
+      expect(status).toBe(2);
+      expect(stderr).toContain('the adapter to go on from');
+    }
+  });
+
   it('refuses a file as its folder', () => {
     const { status, stderr } = tune('texts.txt');
     expect(status).toBe(1);
