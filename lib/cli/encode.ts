@@ -172,7 +172,7 @@ export const command: CommandModule<object, Options> = {
         'One run held out at a time',
       )
       .epilogue(
-        'Alpha is chosen for each target within the training rows; features are scaled by the training rows. --json prints\n{layers: [{layer, targets: [{name, r, r2, alpha}]}], warnings}: means over the outer folds of the held-out Pearson r\nand R2, the geometric mean of the chosen alphas; null where a target is constant.',
+        'Features are centred and scaled by the training rows of each outer fold. Alpha is chosen for each target: the one with the\nleast squared error on the inner folds of those rows (scaled as before, each with its own intercept). --json prints\n{layers: [{layer, targets: [{name, r, r2, alpha}]}], warnings}: means over the outer folds of the held-out Pearson r\nand R2, the geometric mean of the chosen alphas; null where a target is constant.',
       ) as never, // yargs' types leave `innerFolds` and `alphaPer` out
   handler: (argv: ArgumentsCamelCase<Options>) => runCommand(argv, (ctx) => run(argv, ctx)),
 };

@@ -80,7 +80,10 @@ export async function encode(
       'ERR_DATA',
       `Expected responses to have as many rows as the features, ${n}, got ${rows}. Each row is one stimulus or volume.`,
     );
-  if (!(responses instanceof Tensor)) checkFinite(responses, names);
+  if (!(responses instanceof Tensor)) {
+    checkFinite(responses, names);
+    checkVaries(responses);
+  }
   const alphas = parseAlphas(options.alphas ?? kDefaultAlphas);
   const standardize = oneOf('standardize', options.standardize, ['zscore', 'center']);
   const alphaPer = oneOf('alphaPer', options.alphaPer, ['target', 'shared']);
@@ -163,6 +166,15 @@ function oneOf<T extends string>(name: string, value: T | undefined, choices: re
   if (value !== undefined && !choices.includes(value))
     throw expected(name, choices.map((choice) => `\`${choice}\``).join(' or '), value);
   return value ?? choices[0];
+}
+
+/** One constant target has no score; when none varies, the wrong column was chosen. */
+function checkVaries({ data, rows, columns }: Matrix): void {
+  for (let at = columns; at < rows * columns; at++) if (data[at] !== data[at % columns]) return;
+  throw new CortuneError(
+    'ERR_DATA',
+    `Expected responses that vary, got ${columns === 1 ? 'a target that is' : `${columns} targets that are all`} constant. Check which columns hold the responses.`,
+  );
 }
 
 function checkFinite(responses: Matrix, names: readonly string[]): void {

@@ -4,6 +4,7 @@ import type { JobOptions } from '../native/jobs.js';
 import { type Cost, costOf } from './cost.js';
 import { type StudyData, studyData } from './data.js';
 import { Engine } from './engine.js';
+import { checkFit } from './fit.js';
 import { pendingRuns, runBatches } from './loop.js';
 import { findModel, type StudyModel } from './models.js';
 import { makePlan, modelsOf, type Plan } from './plan.js';
@@ -59,6 +60,7 @@ export async function prepareStudy(
   }
   const hashes = new Map([...models].map(([name, model]) => [name, model.hash]));
   const data = await studyData(study, hashes, options.dataRoot);
+  checkFit(study, data, models);
   const plan = makePlan(study, { data: { hash: data.hash, kind: data.stimuli.kind }, models: hashes });
   return { study, data, models, plan };
 }

@@ -1,6 +1,6 @@
 /** `run`, `report`, `export` as real processes on real engines: the planted layer is found, and kill -9 changes nothing. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -141,6 +141,20 @@ describe('cortune run', () => {
     expect(status).toBe(2);
     expect(stderr).toMatch(/wrong\.yaml:11:\d+: Unknown key `trimm` in `encode` \(did you mean `trim`\?\)/);
     expect(cortune('run', join(folder, 'absent.yaml')).status).toBe(1);
+  });
+
+  it.each([
+    ['more folds than rows', ['contiguous:3', 'contiguous:5000'], 'folds'],
+    ['a layer the model does not have', ['seeds: [1]', 'seeds: [1]\nembed: {layers: [0, 99]}'], 'numbers from 0 to 6'],
+    ['a planted layer the model does not have', ['layer=3', 'layer=99'], 'a number from 0 to 6'],
+  ])('refuses %s before anything is computed', (_, [from, to], says) => {
+    const wrong = join(folder, 'wrong.yaml');
+    writeFileSync(wrong, kSmall.replace(from!, to!));
+    for (const more of [['--dry-run'], []]) {
+      const { status, stderr } = cortune('run', wrong, '--out', join(folder, 'never'), ...more);
+      expect([status, stderr]).toEqual([2, expect.stringContaining(says)]);
+    }
+    expect(existsSync(join(folder, 'never'))).toBe(false);
   });
 
   it('records a run that fails and goes on with the others', () => {

@@ -124,6 +124,14 @@ describe('encode', () => {
     expect(plain.layers[0]!.targets[0]!.r).toBeGreaterThan(0);
   });
 
+  it('refuses responses of which none varies', async () => {
+    const responses = { data: new Float32Array(160).map((_, i) => (i % 2) + 1), rows: 80, columns: 2 };
+    await expect(run(features, shape, responses)).rejects.toMatchObject({
+      code: 'ERR_DATA',
+      message: expect.stringContaining('2 targets that are all constant'),
+    });
+  });
+
   it('predicts the mean from features that do not vary: r NaN, R2 at most 0, the largest of equal alphas', async () => {
     const responses = planted(features, shape, 0, 2, 0.5);
     const scores = await run(new Float32Array(80 * 5).fill(0.3), [80, 5], responses, { alphas: '1,10,100' });

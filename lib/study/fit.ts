@@ -1,0 +1,22 @@
+/** Do the numbers of a study fit its data and its models? Asked before anything is computed. */
+import { parseSimulated } from '../data/simulate.js';
+import { makeFolds, parseFolds } from '../encode/folds.js';
+import { expected } from '../errors.js';
+import type { StudyData } from './data.js';
+import type { StudyModel } from './models.js';
+import type { Study } from './schema.js';
+
+/** Throws RangeError (ERR_ARGUMENT) or ERR_DATA for folds the rows cannot give, and layers a model does not have. */
+export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<string, StudyModel>): void {
+  const { folds, inner_folds: inner, trim, gap } = study.encode;
+  makeFolds({ rows: data.rows, ...parseFolds(folds), inner, trim, gap, groups: data.measured?.groups });
+  const { layers } = study.embed;
+  for (const [name, { config }] of models) {
+    const beyond = layers === 'all' ? undefined : layers.find((layer) => layer > config.layers);
+    if (beyond !== undefined) throw expected('embed.layers', `numbers from 0 to ${config.layers} for ${name}`, beyond);
+  }
+  if (!data.simulated) return;
+  const planted = parseSimulated(study.data.dataset).layer ?? 0;
+  const last = layers === 'all' ? models.get(study.models[0]!)!.config.layers : layers.length - 1;
+  if (planted > last) throw expected('layer', `a number from 0 to ${last} for the simulated subject`, planted);
+}
