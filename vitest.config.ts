@@ -1,4 +1,4 @@
-/** How the tests run: files one after another (they share two cores and the compute threads), each in its own process. */
+/** How the tests run: two files at a time (most of a test's time is not computing), each in its own process. */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
