@@ -1,5 +1,5 @@
 /** Adapters on disk in the PEFT format: `adapter_config.json` beside `adapter_model.safetensors`, PEFT's tensor names. */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CortuneError, expected } from '../errors.js';
@@ -7,6 +7,7 @@ import type { Model } from '../model/load.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import type { LaneSpec } from '../native/types.js';
+import { writeJson, writeLaneTensors } from './lane-files.js';
 import { Lanes } from './lanes.js';
 import { linearModules, methodOf } from './methods.js';
 
@@ -37,12 +38,6 @@ const kLoraConfig = z.looseObject({
   lora_bias: z.literal(false).nullish(),
 });
 
-function laneOf(lanes: Lanes, lane: number): LaneSpec {
-  const spec = lanes.specs[lane];
-  if (!spec) throw expected('lane', `an integer from 0 to ${lanes.count - 1}`, lane);
-  return spec;
-}
-
 /**
  * Writes one lane as a PEFT adapter that `peft.PeftModel.from_pretrained` loads.
  * @throws RangeError for a method that is no adapter (save those with saveModel); ERR_IO when the folder cannot be written.
@@ -54,7 +49,7 @@ export async function saveAdapter(
   dir: string,
   options: JobOptions = {},
 ): Promise<void> {
-  const spec = laneOf(lanes, lane);
+  const spec = lanes.spec(lane);
   if (!methodOf(lanes.method).adapter)
     throw expected('lanes', 'lanes of an adapter method; save whole weights with saveModel', lanes.method);
   const parts = [...new Set(lanes.targets.map((name) => name.split('.').at(-1)!))];
@@ -76,22 +71,9 @@ export async function saveAdapter(
     rank_pattern: {},
     alpha_pattern: {},
   };
-  await mkdir(dir, { recursive: true });
-  const { names, tensors } = await runJob(
-    () => native().laneTensors({ lanes: lanes.handle, lane, transposed: [] }),
-    options,
-  );
-  try {
-    await runJob(
-      () => native().writeSafetensors({ path: join(dir, kTensorFile), names, tensors, metadata: { format: 'pt' } }),
-      options,
-    );
-  } finally {
-    for (const tensor of tensors) tensor.dispose();
-  }
+  await writeLaneTensors(lanes, lane, dir, kTensorFile, [], options);
   // Last, and whole or not at all: a folder without it is no adapter.
-  await writeFile(join(dir, `.${kConfigFile}.tmp`), `${JSON.stringify(config, null, 2)}\n`);
-  await rename(join(dir, `.${kConfigFile}.tmp`), join(dir, kConfigFile));
+  await writeJson(dir, kConfigFile, config);
 }
 
 async function readConfig(dir: string): Promise<z.output<typeof kLoraConfig>> {

@@ -1,4 +1,5 @@
 /** The trained state of K lanes on one base model. */
+import { expected } from '../errors.js';
 import type { LaneSpec, LanesHandle } from '../native/types.js';
 
 /** K runs of one method, tuned together. Free it with `dispose()` or `using`. */
@@ -21,6 +22,13 @@ export class Lanes implements Disposable {
   /** K. */
   get count(): number {
     return this.specs.length;
+  }
+
+  /** What lane `lane` was asked to be. Throws a RangeError when there is no such lane. */
+  spec(lane: number): LaneSpec {
+    const spec = this.specs[lane];
+    if (!spec) throw expected('lane', `an integer from 0 to ${this.count - 1}`, lane);
+    return spec;
   }
 
   dispose(): void {

@@ -1,18 +1,11 @@
 /** Models whose weights were tuned, on disk as a Hugging Face folder that transformers and cortune load. */
-import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expected } from '../errors.js';
 import { configToJson } from '../model/config-json.js';
 import type { Model } from '../model/load.js';
-import { type JobOptions, runJob } from '../native/jobs.js';
-import { native } from '../native/load.js';
+import type { JobOptions } from '../native/jobs.js';
+import { writeJson, writeLaneTensors } from './lane-files.js';
 import type { Lanes } from './lanes.js';
 import { linearModules, methodOf } from './methods.js';
-
-async function writeJson(dir: string, name: string, value: unknown): Promise<void> {
-  await writeFile(join(dir, `.${name}.tmp`), `${JSON.stringify(value, null, 2)}\n`);
-  await rename(join(dir, `.${name}.tmp`), join(dir, name));
-}
 
 /** GPT-2's files hold the matrices of its blocks as [in, out]. */
 function transposedNames(model: Model): string[] {
@@ -35,18 +28,8 @@ export async function saveModel(
 ): Promise<void> {
   if (methodOf(lanes.method).adapter)
     throw expected('lanes', 'lanes of a whole-weight method; save adapters with saveAdapter', lanes.method);
-  if (lane < 0 || lane >= lanes.count) throw expected('lane', `an integer from 0 to ${lanes.count - 1}`, lane);
-  await mkdir(dir, { recursive: true });
-  const { names, tensors } = await runJob(
-    () => native().laneTensors({ lanes: lanes.handle, lane, transposed: transposedNames(model) }),
-    options,
-  );
-  try {
-    const path = join(dir, 'model.safetensors');
-    await runJob(() => native().writeSafetensors({ path, names, tensors, metadata: { format: 'pt' } }), options);
-  } finally {
-    for (const tensor of tensors) tensor.dispose();
-  }
+  lanes.spec(lane); // refuses a lane that is not there
+  await writeLaneTensors(lanes, lane, dir, 'model.safetensors', transposedNames(model), options);
   const parts = model.tokenizerParts();
   if (parts) {
     await writeJson(dir, 'tokenizer.json', parts.json);
