@@ -5,11 +5,25 @@
  * in native memory: free them with `dispose()` or `using`.
  */
 
+export { type MatchOptions, type MatchScore, matchRows } from './analysis/match.js';
+export {
+  compareRdms,
+  type Dissimilarity,
+  pooledRdm,
+  type Rdm,
+  type RdmComparison,
+  type RsaCeiling,
+  rdmOfSquare,
+  rdms,
+  rsaCeiling,
+} from './analysis/rdm.js';
+export { layerSimilarity, type Similarity } from './analysis/similarity.js';
 export { type AlignOptions, alignFeatures } from './data/align.js';
 export { interSubjectCeilings } from './data/ceiling.js';
 export { controlFeatures } from './data/controls.js';
 export { loadDataset } from './data/dataset.js';
 export { readMatrix, readTensor, readTexts } from './data/formats/index.js';
+export { type MatValue, parseMat } from './data/formats/mat.js';
 export type { Dataset, Matrix, Stimuli, Target, Word } from './data/types.js';
 export { type Context, type EmbedOptions, embed, embedLanes, embedWords, type Pool } from './embed/embed.js';
 export { parseAlphas } from './encode/alphas.js';

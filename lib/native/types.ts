@@ -214,6 +214,29 @@ export interface EncodeResult {
   predictions?: TensorHandle | undefined;
 }
 
+/** Which predicted row is most like its own true row? */
+export interface MatchArgs {
+  /** [L, n, p] */
+  predicted: TensorHandle;
+  /** [n, p], or [L, n, p]. */
+  actual: TensorHandle;
+  metric: 'correlation' | 'cosine';
+  /** [n]: rows of one group are compared with each other only; empty for one group. */
+  groups: Int32Array;
+  /** [P, n]: under order k the true row orders[k, j] stands at the place of row j. */
+  orders: Int32Array;
+}
+
+export interface MatchResult {
+  /** [L]: pairs told apart, and pairs there are. */
+  wins: Float64Array;
+  pairs: Float64Array;
+  /** [L, n]: 1 for the best; NaN where a row has no direction. */
+  ranks: Float64Array;
+  /** [L, P]: share of pairs told apart under each order. */
+  baseline: Float64Array;
+}
+
 /** Everything `build/Release/cortune.node` exports. */
 export interface Native {
   info(): NativeInfo;
@@ -277,4 +300,16 @@ export interface Native {
     delays: Int32Array;
   }): Job<TensorHandle>;
   encode(args: EncodeArgs, onProgress?: OnProgress): Job<EncodeResult>;
+
+  matchRows(args: MatchArgs, onProgress?: OnProgress): Job<MatchResult>;
+  /** Of all pairs of rows of each layer of `values` [L, n, p], the first with the others first: [L, n (n - 1) / 2]. */
+  dissimilarities(
+    args: { values: TensorHandle; metric: 'correlation' | 'cosine' | 'euclidean' | 'sqeuclidean' },
+    onProgress?: OnProgress,
+  ): Job<Float64Array>;
+  /** Every layer of `a` [L, n, p] with every layer of `b` [M, n, q]: [L, M]. */
+  layerSimilarity(
+    args: { a: TensorHandle; b: TensorHandle; measure: 'cka' | 'cka-debiased' | 'procrustes' },
+    onProgress?: OnProgress,
+  ): Job<Float64Array>;
 }

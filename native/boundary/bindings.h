@@ -12,6 +12,7 @@ void export_model(Napi::Env env, Napi::Object exports);
 void export_embed(Napi::Env env, Napi::Object exports);
 void export_tune(Napi::Env env, Napi::Object exports);
 void export_encode(Napi::Env env, Napi::Object exports);
+void export_analysis(Napi::Env env, Napi::Object exports);
 
 // Exports `body(info)`, its C++ exceptions thrown as JavaScript errors with codes.
 template <typename Body>

@@ -3,6 +3,7 @@ import { basename, extname } from 'node:path';
 import { CortuneError } from '../../errors.js';
 import type { Matrix } from '../types.js';
 import { decodeText, readBytes } from './bytes.js';
+import { matMatrix, parseMat } from './mat.js';
 import { parseNpy } from './npy.js';
 import { parseNpz } from './npz.js';
 import { readTensorMatrix } from './safetensors.js';
@@ -22,7 +23,7 @@ export type { ColumnName } from './table.js';
 export interface MatrixOptions {
   /** Columns to keep, in this order, by header or by number from 0; all by default. */
   columns?: readonly ColumnName[] | undefined;
-  /** Array of a .npz or tensor of a .safetensors; may be left out when the file holds one. */
+  /** Array of a .npz, variable of a .mat or tensor of a .safetensors; may be left out when the file holds one. */
   key?: string | undefined;
 }
 
@@ -32,11 +33,11 @@ export interface NamedMatrix {
   columns: string[];
 }
 
-const kMatrixKinds = '.npy, .npz, .csv, .tsv, .txt, .dat or .safetensors';
+const kMatrixKinds = '.npy, .npz, .mat, .csv, .tsv, .txt, .dat or .safetensors';
 const kTextKinds = '.txt, .csv, .tsv or .jsonl';
 
 /**
- * Reads a matrix of numbers as float32: .npy, .npz, .csv, .tsv, .safetensors, or columns separated by blanks (.txt, .dat).
+ * Reads a matrix of numbers as float32: .npy, .npz, .mat (MATLAB 5), .csv, .tsv, .safetensors, or columns separated by blanks (.txt, .dat).
  * Values may be NaN or infinite; who uses them decides.
  * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT (broken file), ERR_DATA (no such column, a cell that is no number).
  */
@@ -54,6 +55,8 @@ export function parseMatrix(bytes: Uint8Array, path: string, options: MatrixOpti
       return select(parseNpy(bytes, name), name, options.columns);
     case '.npz':
       return select(parseNpz(bytes, name, options.key), name, options.columns);
+    case '.mat':
+      return select(matMatrix(parseMat(bytes, name), name, options.key), name, options.columns);
     case '.csv':
     case '.tsv':
     case '.txt':
