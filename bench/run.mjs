@@ -1,45 +1,92 @@
 /**
- * Benchmarks side by side with their rivals: `node bench/run.mjs SUITE [--json FILE] [--rounds 5] [--threads N]`.
- * The rivals run in a Python of their own, named by CORTUNE_PEER_PYTHON (default python3). Needs a set-up checkout (dist/ and the addon).
+ * Benchmarks side by side with their rivals: `npm run bench -- SUITE [--json FILE] [--rounds 5] [--threads N] [--case PATTERN]`.
+ *
+ * A suite is bench/suites/SUITE.mjs with `export async function* run(bench)`, which yields cases one by one as `compare` (or `caseOf`,
+ * `unavailable`) of bench/harness/rounds.mjs makes them. `bench` is
+ *   threads, rounds   what was asked for; native code already uses `threads`
+ *   wants(name)       whether --case, a regular expression without regard to capitals, picks the case; ask before any work
+ *   peer(script)      starts a rival, bench/peers/SCRIPT (which calls `serve` of bench/peers/serve.py): `await peer.ask({op, ...})`;
+ *                     every request carries `threads`; stopped when the suite ends, or by `peer.stop()`
+ *   python            the rivals' interpreter
+ *   machine           what the JSON says of it, with `sgemmPeak` and `bf16GemmPeak` in FLOP/s
+ *   folder            an empty folder, removed at the end
+ *   note(line)        a line for people on stderr
+ * The JSON is {machine, cases: [{name, unit, ours, peer, peerName, ratio, goal, spread, limit?}]}; a greater `ratio` is better; a goal of 0 is none.
  */
-import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { native } from '../dist/native/load.js';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    threads: { type: 'string', default: String(availableParallelism()) },
-  },
-});
-const suite = positionals[0];
-if (suite !== 'ridge') {
-  process.stderr.write(`Expected a suite, \`ridge\`, got \`${suite}\`.\n`);
-  process.exit(2);
+class Usage extends Error {}
+
+function readOptions() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: 'string' },
+      rounds: { type: 'string', default: '5' },
+      threads: { type: 'string', default: String(availableParallelism()) },
+      case: { type: 'string', default: '' },
+    },
+  });
+  const suites = readdirSync(new URL('./suites/', import.meta.url)).map((file) => file.replace(/\.mjs$/, ''));
+  if (positionals.length !== 1 || !suites.includes(positionals[0]))
+    throw new Usage(`Expected one suite of ${suites.join(', ')}, got \`${positionals.join(' ')}\`.`);
+  const count = (name) => {
+    const value = Number(values[name]);
+    if (!(Number.isInteger(value) && value >= 1))
+      throw new Usage(`Expected \`--${name}\` to be an integer from 1, got \`${values[name]}\`.`);
+    return value;
+  };
+  const options = { suite: positionals[0], json: values.json, rounds: count('rounds'), threads: count('threads') };
+  try {
+    return { ...options, pattern: new RegExp(values.case, 'i') };
+  } catch (error) {
+    throw new Usage(`Expected \`--case\` to be a regular expression, got \`${values.case}\`: ${error.message}.`);
+  }
 }
 
-const threads = Number(values.threads);
-const { run } = await import(`./suites/${suite}.mjs`);
-const cases = await run({
-  python: process.env.CORTUNE_PEER_PYTHON ?? 'python3',
-  rounds: Number(values.rounds),
-  threads,
-});
-const info = native().info();
-const machine = {
-  cpu: cpus()[0].model,
-  cores: availableParallelism(),
-  threads,
-  simd: info.cpuCapability,
-  libtorch: info.libtorch,
-};
-if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine, cases }, null, 2)}\n`);
-for (const { name, ours, peer, peerName, ratio, goal, spread } of cases) {
-  const aim = goal > 0 ? ` (goal ${goal})` : '';
-  process.stdout.write(
-    `${name}\n  ours ${ours} s, ${peerName} ${peer} s: ${ratio}x${aim}, ${spread[0]} to ${spread[1]}\n`,
-  );
+async function main() {
+  const { suite, json, rounds, threads, pattern } = readOptions();
+  if (!existsSync(new URL('../dist/native/load.js', import.meta.url)))
+    throw new Usage('Expected a set-up checkout; run: node bin/prepare.mjs');
+  const { native } = await import('../dist/native/load.js');
+  const { peerPython, startPeer } = await import('./harness/peers.mjs');
+  const { describeMachine } = await import('./harness/machine.mjs');
+  const { lineOf } = await import('./harness/table.mjs');
+  const { run } = await import(`./suites/${suite}.mjs`);
+
+  const note = (line) => process.stderr.write(`${line}\n`);
+  const python = await peerPython(note);
+  const folder = mkdtempSync(join(tmpdir(), 'cortune-bench-'));
+  const peers = [];
+  const peer = (script) => {
+    const started = startPeer(python, script, { threads });
+    peers.push(started);
+    return started;
+  };
+  const bench = { python, threads, rounds, folder, note, peer, wants: (name) => pattern.test(name) };
+  try {
+    native().setThreads(threads);
+    bench.machine = await describeMachine(bench);
+    const cases = [];
+    for await (const result of run(bench)) {
+      cases.push(result);
+      process.stdout.write(lineOf(result));
+      // After each case, so that a long run cut off has given what it measured.
+      if (json) writeFileSync(json, `${JSON.stringify({ machine: bench.machine, cases }, null, 2)}\n`);
+    }
+    if (cases.length === 0) throw new Usage(`Expected \`--case\` to pick a case of ${suite}, it picks none.`);
+  } finally {
+    for (const each of peers) each.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Usage ? error.message : error.stack}\n`);
+  process.exitCode = error instanceof Usage ? 2 : 1;
 }

@@ -1,18 +1,16 @@
-"""The rivals of the ridge suite: reads one JSON request a line, answers one JSON line with the seconds taken and the scores.
+"""The rivals of the ridge suite: the seconds taken and the scores.
 
 Nested ridge as a user of himalaya writes it: for every layer and outer fold a StandardScaler on the training rows, KernelRidgeCV with an
 intercept over the inner folds, prediction of the test rows, Pearson r. Needs numpy, torch, scikit-learn, himalaya and safetensors.
 """
-import json
-import sys
 import time
 import warnings
 
 import numpy as np
-import torch
 from himalaya.backend import set_backend
 from himalaya.kernel_ridge import KernelRidgeCV
 from safetensors.numpy import load_file
+from serve import serve
 from sklearn.preprocessing import StandardScaler
 
 warnings.filterwarnings("ignore")
@@ -43,12 +41,12 @@ def nested(X, Y, request):
     return np.array(r), np.array(chosen)
 
 
+def ridge(request):
+    data = load_file(request["file"])
+    start = time.perf_counter()
+    r, alpha = nested(data["features"], data["responses"], request)
+    return {"seconds": time.perf_counter() - start, "r": r.ravel().tolist(), "alpha": alpha.ravel().tolist()}
+
+
 if __name__ == "__main__":
-    for line in sys.stdin:
-        request = json.loads(line)
-        torch.set_num_threads(request["threads"])
-        data = load_file(request["file"])
-        start = time.perf_counter()
-        r, alpha = nested(data["features"], data["responses"], request)
-        seconds = time.perf_counter() - start
-        print(json.dumps(dict(seconds=seconds, r=r.ravel().tolist(), alpha=alpha.ravel().tolist())), flush=True)
+    serve({"ridge": ridge})

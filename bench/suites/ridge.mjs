@@ -1,13 +1,9 @@
 /** Ridge against himalaya: same data, folds and alphas, equal threads; scores and alphas must agree before times are compared. */
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { encode, parseAlphas, Tensor } from '../../dist/index.js';
 import { runJob } from '../../dist/native/jobs.js';
 import { native } from '../../dist/native/load.js';
+import { compare, secondsOf } from '../harness/rounds.mjs';
 
 const kCases = [
   {
@@ -36,23 +32,6 @@ const kPeers = [
   { backend: 'torch', dtype: 'float32' },
 ];
 
-/** A peer process that answers one request at a time. */
-function startPeer(python) {
-  const child = spawn(python, [fileURLToPath(new URL('../peers/ridge.py', import.meta.url))], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return {
-    async ask(request) {
-      child.stdin.write(`${JSON.stringify(request)}\n`);
-      const { value, done } = await lines.next();
-      if (done) throw new Error('The peer ended; it needs numpy, torch, scikit-learn, himalaya and safetensors.');
-      return JSON.parse(value);
-    },
-    stop: () => child.stdin.end(),
-  };
-}
-
 /** Features of shared latent courses and noise, responses of some of the courses and noise; the same in every run. */
 function makeData({ n, p, layers, targets }) {
   let state = 1;
@@ -76,11 +55,6 @@ function makeData({ n, p, layers, targets }) {
   return { features: Tensor.from(features, [layers, n, p]), responses: Tensor.from(mix(targets, 8, 3), [n, targets]) };
 }
 
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
-}
-
 function checkEqual(name, ours, theirs) {
   const worst = Math.max(...theirs.r.map((r, i) => Math.abs(r - ours.r[i])));
   const same =
@@ -91,10 +65,10 @@ function checkEqual(name, ours, theirs) {
     );
 }
 
-/** Times one case in rounds of ours and every peer, one after the other; the peer of the smallest median counts. */
-async function runCase(spec, peer, threads, rounds, folder) {
+/** Writes a case's data where the peer can read them, and gives the work of both sides. */
+async function prepare(spec, peer, bench) {
   const { features, responses } = makeData(spec);
-  const file = join(folder, 'data.safetensors');
+  const file = join(bench.folder, 'data.safetensors');
   await runJob(() =>
     native().writeSafetensors({
       path: file,
@@ -103,46 +77,33 @@ async function runCase(spec, peer, threads, rounds, folder) {
       metadata: {},
     }),
   );
-  const common = { file, threads, folds: 5, inner: 5, alphas: [...parseAlphas(spec.alphas)] };
-  const ours = [];
-  const theirs = kPeers.map(() => []);
-  for (let round = 0; round <= rounds; round++) {
-    const start = performance.now();
-    const { folds } = await encode(features, responses, { folds: 'contiguous:5', innerFolds: 5, alphas: spec.alphas });
-    if (round > 0) ours.push((performance.now() - start) / 1000);
-    for (const [i, kind] of kPeers.entries()) {
-      const answer = await peer.ask({ ...common, ...kind });
-      // The first round warms up, and compares with float64.
-      if (round > 0) theirs[i].push(answer.seconds);
-      else if (kind.dtype === 'float64') checkEqual(spec.name, folds, answer);
-    }
-  }
-  const medians = theirs.map(median);
-  const best = medians.indexOf(Math.min(...medians));
-  const ratios = ours.map((seconds, i) => theirs[best][i] / seconds);
-  const round3 = (value) => Math.round(value * 1000) / 1000;
+  const request = { op: 'ridge', file, folds: 5, inner: 5, alphas: [...parseAlphas(spec.alphas)] };
   return {
-    name: spec.name,
-    ours: round3(median(ours)),
-    peer: round3(medians[best]),
-    peerName: `himalaya KernelRidgeCV, ${kPeers[best].backend} ${kPeers[best].dtype}`,
-    ratio: round3(median(ratios)),
-    goal: spec.goal,
-    spread: [round3(Math.min(...ratios)), round3(Math.max(...ratios))],
+    ours: () => encode(features, responses, { folds: 'contiguous:5', innerFolds: 5, alphas: spec.alphas }),
+    theirs: (kind) => peer.ask({ ...request, ...kind }),
+    dispose: () => {
+      features.dispose();
+      responses.dispose();
+    },
   };
 }
 
-/** Runs all cases; `python` has the peers, `rounds` timed rounds each, `threads` on both sides. */
-export async function run({ python, rounds, threads }) {
-  native().setThreads(threads);
-  const folder = mkdtempSync(join(tmpdir(), 'cortune-bench-'));
-  const peer = startPeer(python);
-  try {
-    const cases = [];
-    for (const spec of kCases) cases.push(await runCase(spec, peer, threads, rounds, folder));
-    return cases;
-  } finally {
-    peer.stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
+async function runCase(spec, peer, bench) {
+  const { ours, theirs, dispose } = await prepare(spec, peer, bench);
+  const { folds } = await ours();
+  for (const kind of kPeers.filter(({ dtype }) => dtype === 'float64'))
+    checkEqual(spec.name, folds, await theirs(kind));
+  const peers = kPeers.map((kind) => ({
+    name: `himalaya KernelRidgeCV, ${kind.backend} ${kind.dtype}`,
+    run: async () => (await theirs(kind)).seconds,
+  }));
+  const { name, goal } = spec;
+  const result = await compare({ name, goal, ours: () => secondsOf(ours), peers }, bench.rounds);
+  dispose();
+  return result;
+}
+
+export async function* run(bench) {
+  const peer = bench.peer('ridge.py');
+  for (const spec of kCases) if (bench.wants(spec.name)) yield await runCase(spec, peer, bench);
 }

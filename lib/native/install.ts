@@ -6,7 +6,7 @@ import { CortuneError } from '../errors.js';
 import { cacheDir, installFolder, withLock } from './cache.js';
 import type { JobOptions } from './jobs.js';
 import { findLibtorch, inspectLibtorch, installedDir, kTorchVersion, type Libtorch } from './libtorch.js';
-import { pipDownload, pythonWithPip } from './python.js';
+import { type PipOptions, pipDownload, pythonWithPip } from './python.js';
 import { unpackWheel } from './wheel.js';
 
 export interface SetupOptions extends JobOptions {
@@ -48,18 +48,19 @@ async function installLibtorch(options: SetupOptions): Promise<Libtorch> {
 }
 
 async function fill(staging: string, options: SetupOptions): Promise<void> {
-  const stage = 'libtorch: downloading';
-  const wheel = await pipDownload(`torch==${kTorchVersion}`, join(staging, 'download'), {
-    ...options,
-    stage,
-    // One Python version for everybody, since its part of the wheel is left out anyway.
-    args: ['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311', ...indexArguments()],
-    onSize: refuseCuda,
-  });
+  // One Python version for everybody, since its part of the wheel is left out anyway.
+  const args = ['--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311'];
+  const wheel = await downloadTorch(join(staging, 'download'), { ...options, stage: 'libtorch: downloading', args });
   const unpacked = await unpackWheel(wheel, staging, { ...options, stage: 'libtorch: unpacking', place });
   await writeFile(join(staging, 'wheel.txt'), `${basename(wheel)}\n`);
   await rm(join(staging, 'download'), { recursive: true });
   options.note?.(`libtorch ${kTorchVersion}: ${unpacked.files} files, ${Math.round(unpacked.bytes / 1e6)} MB`);
+}
+
+/** Downloads the CPU wheel of torch, for the user's own Python unless `args` name another, into `into`; returns its path. */
+export function downloadTorch(into: string, options: Omit<PipOptions, 'onSize'>): Promise<string> {
+  const args = [...(options.args ?? []), ...indexArguments()];
+  return pipDownload(`torch==${kTorchVersion}`, into, { ...options, args, onSize: refuseCuda });
 }
 
 function refuseCuda(bytes: number): void {
