@@ -5,7 +5,40 @@
  * in native memory: free them with `dispose()` or `using`.
  */
 
+export {
+  type CeilingKind,
+  type CeilingOptions,
+  type Curve,
+  ceilingOverRows,
+  type ExplainableVariance,
+  type Extrapolation,
+  explainableVariance,
+  extrapolatedCeiling,
+  groupCeilingOverSubjects,
+  kCeilings as ceilings,
+  type SplitHalf,
+  splitHalf,
+} from './analysis/ceilings.js';
+export { type Classified, type ClassifyOptions, classify } from './analysis/classify.js';
+export {
+  type ComparedRun,
+  type Comparison,
+  chosenScores,
+  compareScores,
+  type LayerChoice,
+} from './analysis/compare.js';
+export { type Decoded, type DecodedLayer, type DecodeOptions, decode } from './analysis/decode.js';
 export { type MatchOptions, type MatchScore, matchRows } from './analysis/match.js';
+export { adjustFdr, adjustMaximum } from './analysis/multiple.js';
+export {
+  type Alternative,
+  bootstrapMean,
+  type EffectSizes,
+  effectSizes,
+  type SignFlipTest,
+  signFlipTest,
+  wilcoxon,
+} from './analysis/paired.js';
 export {
   compareRdms,
   type Dissimilarity,
@@ -17,9 +50,19 @@ export {
   rdms,
   rsaCeiling,
 } from './analysis/rdm.js';
+export {
+  type BootstrapOptions,
+  bootstrapScores,
+  type Interval,
+  type PermutationOptions,
+  type PermutationTest,
+  permutationTest,
+  type ScoreIntervals,
+} from './analysis/resample.js';
+export { type Significance, type SignificanceOptions, significance } from './analysis/significance.js';
 export { layerSimilarity, type Similarity } from './analysis/similarity.js';
 export { type AlignOptions, alignFeatures } from './data/align.js';
-export { interSubjectCeilings } from './data/ceiling.js';
+export { groupCeiling, interSubjectCeilings } from './data/ceiling.js';
 export { controlFeatures } from './data/controls.js';
 export { loadDataset } from './data/dataset.js';
 export { readMatrix, readTensor, readTexts } from './data/formats/index.js';

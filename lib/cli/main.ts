@@ -29,7 +29,23 @@ export const kCommands: Entry[] = [
     describe: 'Predict brain responses from features, cross-validated',
     load: () => import('./encode.js'),
   },
+  {
+    name: 'stats',
+    describe: 'Scores with permutation p-values, corrections for many targets and intervals',
+    load: () => import('./stats.js'),
+  },
+  {
+    name: 'decode',
+    describe: 'Predict embeddings or labels from brain responses, cross-validated',
+    load: () => import('./decode.js'),
+  },
+  { name: 'ceiling', describe: 'Noise ceilings of responses, with intervals', load: () => import('./ceiling.js') },
   { name: 'run', describe: 'Run a whole study: tune, embed, score, report', load: () => import('./run.js') },
+  {
+    name: 'compare',
+    describe: 'Paired comparisons of the runs of a study with one of them',
+    load: () => import('./compare.js'),
+  },
   { name: 'report', describe: 'Write report.html for the results of a study', load: () => import('./report.js') },
   { name: 'export', describe: 'Print every score of a study as a table', load: () => import('./export.js') },
 ];

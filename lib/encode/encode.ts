@@ -123,7 +123,8 @@ export async function encode(
   };
 }
 
-function foldRows(rows: number, choosing: boolean, options: EncodeOptions): FoldRows[] {
+/** The folds that options ask for; `choosing`: with inner folds. */
+export function foldRows(rows: number, choosing: boolean, options: EncodeOptions): FoldRows[] {
   const { folds = 'contiguous:5', trim = 0, gap = 0, groups } = options;
   if (Array.isArray(folds)) return folds;
   const spec = typeof folds === 'string' ? parseFolds(folds) : folds;

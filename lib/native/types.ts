@@ -237,6 +237,55 @@ export interface MatchResult {
   baseline: Float64Array;
 }
 
+/** Held-out predictions and responses, both [n, t], and the rows of each part (test fold) in the order of time. */
+export interface ScoredArgs {
+  predictions: TensorHandle;
+  responses: TensorHandle;
+  parts: { rows: Int32Array }[];
+}
+
+export interface PermutedArgs extends ScoredArgs {
+  /** [P, m], m the rows of all parts one after the other: the place, in the same part, whose response is put at each. */
+  orders: Int32Array;
+  /** [P, sum over parts of floor(m / 2) + 1]: shifts of Fourier phases, instead of orders; else empty. */
+  phases: Float64Array;
+  twoSided: boolean;
+}
+
+export interface PermutedResult {
+  /** [t]: mean over parts of Pearson r. */
+  r: Float64Array;
+  /** [t]: permutations that reach it. */
+  exceed: Float64Array;
+  /** [P]: the best of any target. */
+  maximum: Float64Array;
+  /** [t]: of the null distribution. */
+  mean: Float64Array;
+  deviation: Float64Array;
+}
+
+export interface ResampledResult {
+  /** Each [t]. */
+  r: Float64Array;
+  lower: Float64Array;
+  upper: Float64Array;
+  deviation: Float64Array;
+  /** [B]: mean over targets of each resample. */
+  mean: Float64Array;
+}
+
+export interface LogisticArgs {
+  /** [n, p] */
+  features: TensorHandle;
+  folds: { train: Int32Array; test: Int32Array }[];
+  /** [S, n]: several labellings of the same rows. */
+  labels: Int32Array;
+  classes: number;
+  /** Weight of the losses against the penalty. */
+  c: number;
+  zscore: boolean;
+}
+
 /** Everything `build/Release/cortune.node` exports. */
 export interface Native {
   info(): NativeInfo;
@@ -312,4 +361,12 @@ export interface Native {
     args: { a: TensorHandle; b: TensorHandle; measure: 'cka' | 'cka-debiased' | 'procrustes' },
     onProgress?: OnProgress,
   ): Job<Float64Array>;
+  permutedScores(args: PermutedArgs, onProgress?: OnProgress): Job<PermutedResult>;
+  /** `draws` [B, m]: places of the same part, with replacement. */
+  resampledScores(
+    args: ScoredArgs & { draws: Int32Array; level: number },
+    onProgress?: OnProgress,
+  ): Job<ResampledResult>;
+  /** Predicted label of each held-out row, [S, n]; -1 for a row in no test fold. */
+  logistic(args: LogisticArgs, onProgress?: OnProgress): Job<Float64Array>;
 }

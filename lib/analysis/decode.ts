@@ -1,0 +1,167 @@
+/** Decoding: embeddings predicted from responses by the same ridge engine, and how well rows are told apart by them. */
+import type { Matrix } from '../data/types.js';
+import { type EncodeOptions, encode, foldRows } from '../encode/encode.js';
+import { CortuneError, expected } from '../errors.js';
+import type { FoldRows } from '../native/types.js';
+import { Tensor } from '../tensor.js';
+import { type MatchScore, matchRows } from './match.js';
+
+export interface DecodeOptions
+  extends Pick<
+    EncodeOptions,
+    | 'folds'
+    | 'innerFolds'
+    | 'trim'
+    | 'gap'
+    | 'groups'
+    | 'alphas'
+    | 'alphaPer'
+    | 'standardize'
+    | 'layers'
+    | 'signal'
+    | 'onProgress'
+  > {
+  /**
+   * 'zscore' (default): before rows are compared, every embedding column of predictions and of truth is z-scored by the training rows of its fold, so
+   * that a few columns of large values do not decide alone. 'raw': as they are.
+   */
+  columns?: 'zscore' | 'raw' | undefined;
+  /** How alike two rows are; default 'correlation'. */
+  metric?: 'correlation' | 'cosine' | undefined;
+  /** Compare rows with all others (default), or with those of the same test fold or group only. */
+  within?: 'all' | 'fold' | 'group' | undefined;
+  /** Shuffles of the rows for the chance level; default 0. */
+  permutations?: number | undefined;
+  /** Of the shuffles; default 0. */
+  seed?: number | undefined;
+}
+
+/** One layer of embeddings decoded from responses. */
+export interface DecodedLayer extends MatchScore {
+  layer: number;
+  /** Mean over embedding columns of the held-out Pearson r (columns without one passed over). */
+  r: number;
+}
+
+export interface Decoded {
+  layers: DecodedLayer[];
+  /** Rows that were held out and compared. */
+  rows: number;
+  folds: number;
+  warnings: string[];
+}
+
+/**
+ * Decodes every layer of embeddings from responses, cross-validated: `encode` with the roles swapped (responses predict each embedding column,
+ * penalties chosen within the training rows), then 2v2 accuracy, rank accuracy and identification of the held-out rows.
+ *
+ * @param responses [n, t]: all columns are used together; give the columns of one region for a region's score.
+ * @param embeddings [L, n, p] or [n, p].
+ * @throws what `encode` throws.
+ */
+export async function decode(responses: Matrix, embeddings: Tensor, options: DecodeOptions = {}): Promise<Decoded> {
+  const { columns = 'zscore', within = 'all', metric, permutations, seed, signal, onProgress } = options;
+  if (columns !== 'zscore' && columns !== 'raw') throw expected('columns', '`zscore` or `raw`', columns);
+  if (!['all', 'fold', 'group'].includes(within)) throw expected('within', '`all`, `fold` or `group`', within);
+  if (within === 'group' && options.groups === undefined)
+    throw expected('groups', 'given, to compare rows within them', options.groups, 'type');
+  const shape = embeddings.shape.length === 2 ? [1, ...embeddings.shape] : [...embeddings.shape];
+  const [L, n, p] = shape as [number, number, number];
+  if (shape.length !== 3 || embeddings.size === 0)
+    throw expected('embeddings', 'a tensor [layers, rows, columns] or [rows, columns]', [...embeddings.shape]);
+  if (responses.rows !== n)
+    throw new CortuneError('ERR_DATA', `Expected ${n} rows of responses, as of the embeddings, got ${responses.rows}.`);
+  const layers = options.layers ?? Array.from({ length: L }, (_, l) => l);
+  if (layers.length !== L) throw expected('layers', `one for each of the ${L} layers`, layers);
+  // [L, n, p] -> one response matrix [n, L p]: the responses are factored once for all layers.
+  const truth = sideBySide(embeddings.toArray(), L, n, p);
+  const choosing = options.alphas === undefined || options.alphas.length > 1;
+  const folds = foldRows(n, choosing, options);
+  using features = Tensor.from(responses.data, [1, n, responses.columns]);
+  const found = await encode(
+    features,
+    { data: truth, rows: n, columns: L * p },
+    { ...options, folds, layers: undefined, names: undefined, predictions: true },
+  );
+  using predictions = found.predictions!;
+  const rows = folds.flatMap(({ test }) => [...test]).sort((a, b) => a - b);
+  const predicted = predictions.toArray();
+  if (columns === 'zscore') scaleByTraining(predicted, truth, folds, L * p);
+  using a = Tensor.from(stacked(predicted, rows, L, p), [L, rows.length, p]);
+  using b = Tensor.from(stacked(truth, rows, L, p), [L, rows.length, p]);
+  const groups = within === 'all' ? undefined : rows.map(labelOf(within, folds, options.groups));
+  const scores = await matchRows(a, b, { metric, groups, permutations, seed, signal, onProgress });
+  return {
+    layers: scores.map((score, l) => ({
+      layer: layers[l]!,
+      r: meanR(found.layers[0]!.targets.slice(l * p, (l + 1) * p)),
+      ...score,
+    })),
+    rows: rows.length,
+    folds: folds.length,
+    warnings: found.warnings.filter((warning) => !warning.startsWith('No score')),
+  };
+}
+
+function labelOf(
+  within: 'fold' | 'group',
+  folds: readonly FoldRows[],
+  groups: DecodeOptions['groups'],
+): (row: number) => string | number {
+  if (within === 'group') return (row) => groups![row]!;
+  const fold = new Map(folds.flatMap(({ test }, f) => [...test].map((row) => [row, f] as const)));
+  return (row) => fold.get(row)!;
+}
+
+function meanR(targets: readonly { r: number }[]): number {
+  const known = targets.map(({ r }) => r).filter((r) => !Number.isNaN(r));
+  return known.length === 0 ? Number.NaN : known.reduce((sum, r) => sum + r, 0) / known.length;
+}
+
+/** [L, n, p] -> [n, L p]. */
+function sideBySide(values: Float32Array, L: number, n: number, p: number): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let l = 0; l < L; l++)
+    for (let row = 0; row < n; row++)
+      out.set(values.subarray((l * n + row) * p, (l * n + row + 1) * p), (row * L + l) * p);
+  return out;
+}
+
+/** Some rows of [n, L p] -> [L, rows, p]. */
+function stacked(values: Float32Array, rows: readonly number[], L: number, p: number): Float32Array {
+  const out = new Float32Array(L * rows.length * p);
+  for (let l = 0; l < L; l++)
+    for (const [i, row] of rows.entries())
+      out.set(values.subarray((row * L + l) * p, (row * L + l + 1) * p), (l * rows.length + i) * p);
+  return out;
+}
+
+/** Test rows of both, z-scored by the mean and deviation of the truth in the training rows; a constant column becomes 0. In place. */
+function scaleByTraining(
+  predicted: Float32Array,
+  truth: Float32Array,
+  folds: readonly FoldRows[],
+  width: number,
+): void {
+  const scaled = truth.slice();
+  for (const { train, test } of folds) {
+    const { mean, scale } = moments(truth, train, width);
+    for (const row of test)
+      for (let c = 0; c < width; c++) {
+        const at = row * width + c;
+        predicted[at] = scale[c] === 0 ? 0 : (predicted[at]! - mean[c]!) * scale[c]!;
+        scaled[at] = (truth[at]! - mean[c]!) * scale[c]!;
+      }
+  }
+  truth.set(scaled);
+}
+
+function moments(values: Float32Array, rows: Int32Array, width: number): { mean: Float64Array; scale: Float64Array } {
+  const mean = new Float64Array(width);
+  const squares = new Float64Array(width);
+  for (const row of rows) for (let c = 0; c < width; c++) mean[c]! += values[row * width + c]! / rows.length;
+  for (const row of rows)
+    for (let c = 0; c < width; c++) squares[c]! += (values[row * width + c]! - mean[c]!) ** 2 / rows.length;
+  const scale = squares.map((square, c) => (square > (1e-7 * mean[c]!) ** 2 ? 1 / Math.sqrt(square) : 0));
+  return { mean, scale };
+}

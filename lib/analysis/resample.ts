@@ -1,0 +1,182 @@
+/** Inference on held-out predictions: permutation tests that respect autocorrelation, and bootstrap intervals. */
+import type { Matrix } from '../data/types.js';
+import { expected } from '../errors.js';
+import { type JobOptions, runJob } from '../native/jobs.js';
+import { native } from '../native/load.js';
+import type { FoldRows } from '../native/types.js';
+import { Tensor } from '../tensor.js';
+import { adjustFdr, adjustMaximum } from './multiple.js';
+import { bootstrapDraws, type Null, parseNull, surrogateOrders, surrogatePhases } from './surrogates.js';
+
+export interface PermutationOptions extends JobOptions {
+  /** `block:ROWS` (default `block:10`), `circular`, `phase` or `rows`; see surrogates.ts. */
+  null?: string | Null | undefined;
+  /** Default 1000. */
+  permutations?: number | undefined;
+  /** Default 0. */
+  seed?: number | undefined;
+  /** 'greater' (default): is the score higher than by chance? 'two-sided': is it further from 0? */
+  alternative?: 'greater' | 'two-sided' | undefined;
+}
+
+/** What each target's score is worth; arrays [t]. NaN for a target without a score. */
+export interface PermutationTest {
+  /** Mean over folds of the held-out Pearson r. */
+  r: Float64Array;
+  /** (1 + permutations that reach it) / (1 + permutations). */
+  p: Float64Array;
+  /** Benjamini-Hochberg over the targets. */
+  fdr: Float64Array;
+  /** Corrected for the targets together by the largest score of each permutation. */
+  pMax: Float64Array;
+  /** Mean and standard deviation of r under the null hypothesis. */
+  nullMean: Float64Array;
+  nullDeviation: Float64Array;
+  /** [permutations]: the largest score of any target. */
+  maximum: Float64Array;
+}
+
+/**
+ * Does r exceed what autocorrelation alone gives? Within each test fold, the measured responses are exchanged with others that
+ * resemble them in their autocorrelation, the same exchange for all targets, and scored against the predictions as they are. Predictions
+ * for held-out rows do not depend on those rows' responses, so nothing needs to be fitted again, and alphas stay as they were chosen.
+ *
+ * @param predictions held-out predictions [n, t], as `encode` keeps them (one layer).
+ * @param responses [n, t].
+ * @param folds the test rows are the parts within which responses are exchanged, in the order of time.
+ * @throws RangeError (ERR_ARGUMENT); ERR_CANCELLED.
+ */
+export async function permutationTest(
+  predictions: Tensor,
+  responses: Matrix | Tensor,
+  folds: readonly Pick<FoldRows, 'test'>[],
+  options: PermutationOptions = {},
+): Promise<PermutationTest> {
+  const { permutations = 1000, seed = 0, alternative = 'greater' } = options;
+  const how = typeof options.null === 'object' ? options.null : parseNull(options.null ?? 'block:10');
+  count('permutations', permutations);
+  if (alternative !== 'greater' && alternative !== 'two-sided')
+    throw expected('alternative', '`greater` or `two-sided`', alternative);
+  using made = tensorOf(responses);
+  const scored = scoredArgs(predictions, made ?? (responses as Tensor), folds);
+  const sizes = scored.parts.map(({ rows }) => rows.length);
+  const orders = how.kind === 'phase' ? new Int32Array() : surrogateOrders(how, sizes, permutations, seed);
+  const phases = how.kind === 'phase' ? surrogatePhases(sizes, permutations, seed) : new Float64Array();
+  const found = await runJob(
+    (onProgress) =>
+      native().permutedScores({ ...scored, orders, phases, twoSided: alternative === 'two-sided' }, onProgress),
+    options,
+  );
+  const p = found.exceed.map((exceed) => (1 + exceed) / (1 + permutations));
+  const observed = alternative === 'two-sided' ? found.r.map(Math.abs) : found.r;
+  return {
+    r: found.r,
+    p,
+    fdr: adjustFdr(p),
+    pMax: adjustMaximum(observed, found.maximum),
+    nullMean: found.mean,
+    nullDeviation: found.deviation,
+    maximum: found.maximum,
+  };
+}
+
+export interface BootstrapOptions extends JobOptions {
+  /** Resamples; default 1000. */
+  resamples?: number | undefined;
+  /** Neighbouring rows that are drawn together; default 1, for trials. For time courses about as long as their autocorrelation. */
+  block?: number | undefined;
+  /** Share of resamples inside the interval; default 0.95. */
+  level?: number | undefined;
+  /** Default 0. */
+  seed?: number | undefined;
+}
+
+/** Intervals of each target's score, arrays [t], and of the mean over targets. */
+export interface ScoreIntervals {
+  r: Float64Array;
+  lower: Float64Array;
+  upper: Float64Array;
+  /** Standard error: standard deviation over resamples. */
+  error: Float64Array;
+  mean: Interval;
+}
+
+export interface Interval {
+  value: number;
+  lower: number;
+  upper: number;
+}
+
+/**
+ * Percentile bootstrap of held-out scores over stimuli: rows of each test fold are drawn again with replacement, in blocks, and r is
+ * taken in each fold as before. The models are not fitted again, so this is the uncertainty from the choice of test stimuli alone.
+ * @throws RangeError (ERR_ARGUMENT); ERR_CANCELLED.
+ */
+export async function bootstrapScores(
+  predictions: Tensor,
+  responses: Matrix | Tensor,
+  folds: readonly Pick<FoldRows, 'test'>[],
+  options: BootstrapOptions = {},
+): Promise<ScoreIntervals> {
+  const { resamples = 1000, block = 1, level = 0.95, seed = 0 } = options;
+  count('resamples', resamples);
+  checkLevel(level);
+  using made = tensorOf(responses);
+  const scored = scoredArgs(predictions, made ?? (responses as Tensor), folds);
+  const sizes = scored.parts.map(({ rows }) => rows.length);
+  const draws = bootstrapDraws(sizes, block, resamples, seed);
+  const found = await runJob(
+    (onProgress) => native().resampledScores({ ...scored, draws, level }, onProgress),
+    options,
+  );
+  const known = found.r.filter((r) => !Number.isNaN(r));
+  return {
+    r: found.r,
+    lower: found.lower,
+    upper: found.upper,
+    error: found.deviation,
+    mean: { value: known.reduce((sum, r) => sum + r, 0) / known.length, ...percentiles(found.mean, level) },
+  };
+}
+
+/** The middle `level` of values; NaN are passed over. Linear between neighbours, as numpy.quantile. */
+export function percentiles(values: ArrayLike<number>, level: number): { lower: number; upper: number } {
+  const sorted = Float64Array.from(values)
+    .filter((value) => !Number.isNaN(value))
+    .sort();
+  const at = (share: number) => {
+    if (sorted.length === 0) return Number.NaN;
+    const place = share * (sorted.length - 1);
+    const low = Math.floor(place);
+    const high = Math.min(low + 1, sorted.length - 1);
+    return sorted[low]! + (place - low) * (sorted[high]! - sorted[low]!);
+  };
+  return { lower: at((1 - level) / 2), upper: at((1 + level) / 2) };
+}
+
+export function checkLevel(level: number): void {
+  if (!(level > 0 && level < 1)) throw expected('level', 'a share between 0 and 1, such as 0.95', level);
+}
+
+export function count(name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1 || value > 1e6)
+    throw expected(name, 'a whole number from 1 to 1,000,000', value);
+}
+
+function tensorOf(responses: Matrix | Tensor): Tensor | undefined {
+  return responses instanceof Tensor ? undefined : Tensor.from(responses.data, [responses.rows, responses.columns]);
+}
+
+function scoredArgs(predictions: Tensor, responses: Tensor, folds: readonly Pick<FoldRows, 'test'>[]) {
+  const [n, t] = predictions.shape;
+  if (predictions.shape.length !== 2)
+    throw expected('predictions', 'a tensor [rows, targets], of one layer', [...predictions.shape]);
+  if (responses.shape.length !== 2 || responses.shape[0] !== n || responses.shape[1] !== t)
+    throw expected('responses', `[${n}, ${t}] as the predictions`, [...responses.shape]);
+  if (folds.length === 0) throw expected('folds', 'at least one', folds);
+  return {
+    predictions: predictions.handle,
+    responses: responses.handle,
+    parts: folds.map(({ test }) => ({ rows: test })),
+  };
+}

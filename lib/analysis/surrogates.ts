@@ -1,0 +1,88 @@
+/** Permutations that leave the autocorrelation of a series nearly as it is, and blocks for the bootstrap. */
+import { expected } from '../errors.js';
+import { Random } from '../random.js';
+
+/**
+ * What is exchanged under the null hypothesis:
+ * - 'rows': single rows. Right for trials in random order only: with autocorrelated rows it finds effects where there are none.
+ * - 'block': blocks of `length` neighbouring rows keep their inside and change places.
+ * - 'circular': every part is shifted round by a random number of rows; of a part of m rows there are m such shifts.
+ * - 'phase': the phases of the Fourier components are random, the same for all targets; spectrum and cross-spectra stay. Right for
+ *   series that are stationary and near Gaussian.
+ */
+export type Null = { kind: 'rows' } | { kind: 'block'; length: number } | { kind: 'circular' } | { kind: 'phase' };
+
+const kForms = '`block:ROWS`, `circular`, `phase` or `rows`';
+
+/** Reads `block:10` (rows in a block), `circular`, `phase`, `rows`. @throws RangeError (ERR_ARGUMENT). */
+export function parseNull(text: string): Null {
+  const [, kind, length] = /^(rows|block|circular|phase)(?::(\d{1,6}))?$/.exec(text.trim()) ?? [];
+  if (kind === 'block' && Number(length) >= 1) return { kind, length: Number(length) };
+  if (length === undefined && (kind === 'rows' || kind === 'circular' || kind === 'phase')) return { kind };
+  throw expected('null', kForms, text);
+}
+
+/**
+ * Orders of the rows of each part, one part after the other: [count, sum of sizes], every entry a place within the same part.
+ * @param sizes rows of each part (a test fold, a run): rows next to each other in a part are next to each other in time.
+ * @throws RangeError (ERR_ARGUMENT) for 'phase', which is no order, and for blocks that leave a part whole.
+ */
+export function surrogateOrders(how: Null, sizes: readonly number[], count: number, seed: number): Int32Array {
+  const random = new Random(seed);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  if (how.kind === 'phase') throw expected('null', 'an exchange of rows: `block:ROWS`, `circular` or `rows`', 'phase');
+  if (how.kind === 'block' && sizes.every((size) => size <= how.length))
+    throw expected('null', `blocks shorter than the ${Math.max(...sizes)} rows of a part`, how.length);
+  const orders = new Int32Array(count * total);
+  for (let k = 0, at = 0; k < count; k++) {
+    let from = 0;
+    for (const size of sizes) {
+      for (const place of exchanged(how, size, random)) orders[at++] = from + place;
+      from += size;
+    }
+  }
+  return orders;
+}
+
+function exchanged(how: Exclude<Null, { kind: 'phase' }>, size: number, random: Random): number[] {
+  if (how.kind === 'rows') return random.permutation(size);
+  if (how.kind === 'circular') {
+    const shift = Math.floor(random.uniform() * size);
+    return Array.from({ length: size }, (_, i) => (i + shift) % size);
+  }
+  const blocks = Math.ceil(size / how.length);
+  return random
+    .permutation(blocks)
+    .flatMap((b) => Array.from({ length: Math.min(how.length, size - b * how.length) }, (_, i) => b * how.length + i));
+}
+
+/** Shifts of phases, uniform on the circle: [count, sum of floor(size / 2) + 1]. */
+export function surrogatePhases(sizes: readonly number[], count: number, seed: number): Float64Array {
+  const random = new Random(seed);
+  const bins = sizes.reduce((sum, size) => sum + Math.floor(size / 2) + 1, 0);
+  return Float64Array.from({ length: count * bins }, () => 2 * Math.PI * random.uniform());
+}
+
+/**
+ * Draws for the bootstrap: blocks of `length` neighbouring rows, beginning anywhere and going round at the end of the part (Politis & Romano
+ * 1992), until the part is full. `length` 1 draws single rows.
+ * @returns [count, sum of sizes], every entry a place within the same part.
+ */
+export function bootstrapDraws(sizes: readonly number[], length: number, count: number, seed: number): Int32Array {
+  if (!Number.isInteger(length) || length < 1) throw expected('block', 'a number of rows, 1 or more', length);
+  const random = new Random(seed);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const draws = new Int32Array(count * total);
+  for (let k = 0, at = 0; k < count; k++) {
+    let from = 0;
+    for (const size of sizes) {
+      let start = 0;
+      for (let i = 0; i < size; i++) {
+        if (i % length === 0) start = Math.floor(random.uniform() * size);
+        draws[at++] = from + ((start + (i % length)) % size);
+      }
+      from += size;
+    }
+  }
+  return draws;
+}

@@ -1,0 +1,138 @@
+/** `cortune compare`: the runs of a study against one of them, pair by pair. */
+import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import {
+  type ComparedRun,
+  type Comparison,
+  chosenScores,
+  compareScores,
+  type LayerChoice,
+} from '../analysis/compare.js';
+import { adjustFdr } from '../analysis/multiple.js';
+import { CortuneError, expected } from '../errors.js';
+import { type ResultRun, readResults } from '../study/results.js';
+import { decimals } from './inputs.js';
+import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
+
+interface Options extends CommonOptions {
+  folder: string;
+  study?: string | undefined;
+  baseline: string;
+  layer: string;
+  permutations: number;
+  level: number;
+  seed: number;
+}
+
+function layerChoice(text: string): LayerChoice {
+  if (text === 'best') return 'best';
+  if (/^\d{1,5}$/.test(text)) return Number(text);
+  throw expected('layer', '`best` or the number of a layer', text);
+}
+
+function comparable(run: ResultRun): ComparedRun {
+  const { layers, targets, folds, foldR } = run.scores!;
+  return { layers, targets, folds: folds.count, foldR };
+}
+
+/** The run whose title or method begins with the text, of the same model where there are several. */
+function baselineOf(run: ResultRun, done: readonly ResultRun[], text: string): ResultRun | undefined {
+  const named = done.filter(
+    ({ title, record }) => title === text || record.id === text || record.labels.method === text,
+  );
+  return named.find(({ record }) => record.labels.model === run.record.labels.model) ?? named[0];
+}
+
+async function run(options: Options, ctx: CommandContext): Promise<void> {
+  const { folder, study, baseline, permutations, level, seed } = options;
+  const layer = layerChoice(options.layer);
+  const done = (await readResults(folder, { study })).runs.filter((each) => each.scores);
+  const found: { run: string; title: string; against: string; comparison: Comparison }[] = [];
+  for (const each of done) {
+    const other = baselineOf(each, done, baseline);
+    if (!other) {
+      const titles = done.map(({ title }) => `\`${title}\``).join(', ');
+      throw new CortuneError(
+        'ERR_NOT_FOUND',
+        `Expected a run \`${baseline}\` to compare with, and there are: ${titles}.`,
+      );
+    }
+    if (other === each) continue;
+    const names = (compared: ResultRun) => compared.scores!.targets.map(({ name }) => name).join('\t');
+    if (names(each) !== names(other)) {
+      ctx.note(`Note: ${each.title} has other targets than ${other.title}; it is left out.`);
+      continue;
+    }
+    // A control has one layer, whatever number the others are compared at.
+    const choose = (compared: ResultRun) =>
+      chosenScores(comparable(compared), compared.scores!.layers.length === 1 ? 'best' : layer);
+    found.push({
+      run: each.record.id,
+      title: each.title,
+      against: other.title,
+      comparison: compareScores(choose(each), choose(other), each.scores!.targets, { permutations, level, seed }),
+    });
+  }
+  if (found.length === 0)
+    throw new CortuneError('ERR_DATA', `Expected another run beside the baseline in ${folder}, got none.`);
+  const fdr = adjustFdr(found.map(({ comparison }) => comparison.p));
+  const comparisons = found.map(({ comparison, ...rest }, i) => ({ ...rest, fdr: fdr[i]!, ...comparison }));
+  if (comparisons[0]!.over === 'targets')
+    ctx.note(
+      'Note: one subject (or only their mean): pairs are targets, which are no sample of people. Run the study with `subjects: each` or `both`.',
+    );
+  ctx.result({ layer: options.layer, level, comparisons }, () => describe(comparisons, options.layer, level));
+}
+
+function describe(
+  comparisons: (Comparison & { title: string; against: string; fdr: number })[],
+  layer: string,
+  level: number,
+): string {
+  const { over, effect } = comparisons[0]!;
+  const title = `Against ${comparisons[0]!.against}, ${effect.n} ${over}; layer ${layer === 'best' ? 'chosen on the other folds' : layer}; interval of ${100 * level} %`;
+  return `${title}\n\n${table(
+    ['run', 'r', 'difference', 'interval', 'dz', 'p', 'p FDR', 'Wilcoxon'],
+    comparisons.map((each) => [
+      each.title,
+      decimals(each.score),
+      decimals(each.difference.value),
+      `${decimals(each.difference.lower)} to ${decimals(each.difference.upper)}`,
+      each.effect.dz.toFixed(2),
+      each.p.toFixed(4),
+      each.fdr.toFixed(4),
+      each.wilcoxon.toFixed(4),
+    ]),
+  )}`;
+}
+
+export const command: CommandModule<object, Options> = {
+  command: 'compare <folder>',
+  describe: 'Paired comparisons of the runs of a study with one of them',
+  builder: (yargs) =>
+    yargs
+      .positional('folder', { type: 'string', demandOption: true, describe: 'Results folder of `cortune run`' })
+      .option('study', { type: 'string', describe: 'One study of the folder, by name' })
+      .option('baseline', {
+        type: 'string',
+        default: 'untuned',
+        describe: 'Method, title or id of the run that the others are compared with',
+      })
+      .option('layer', {
+        type: 'string',
+        default: 'best',
+        describe: "Number of a layer, or `best`: each run's best by the other folds",
+      })
+      .option('permutations', {
+        type: 'number',
+        default: 10_000,
+        describe: 'Random sign flips where there are more ways than that',
+      })
+      .option('level', { type: 'number', default: 0.95, describe: 'Share of resamples inside the interval' })
+      .option('seed', { type: 'number', default: 0, describe: 'Of flips and resamples' })
+      .example('$0 compare results/alice', 'Every run against the untuned model')
+      .example('$0 compare results/alice --baseline word_rate --layer 12 --json', 'Against a control, for programs')
+      .epilogue(
+        'Pairs are subjects where the study has them (data.subjects each or both), means over regions; --json adds every region with\np-values corrected for all of them. p: sign-flip permutation, two-sided. dz: mean difference over its standard deviation.',
+      ) as never,
+  handler: (argv: ArgumentsCamelCase<Options>) => runCommand(argv, (ctx) => run(argv, ctx)),
+};

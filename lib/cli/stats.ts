@@ -1,0 +1,161 @@
+/** `cortune stats`: encoding scores with permutation p-values that respect autocorrelation, corrections and intervals. */
+import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { type Significance, significance } from '../analysis/significance.js';
+import { parseNull } from '../analysis/surrogates.js';
+import { type EncodeScores, encode, foldRows } from '../encode/encode.js';
+import {
+  decimals,
+  type FeatureOptions,
+  type FitOptions,
+  fitSettings,
+  kFeatureOptions,
+  kFitOptions,
+  kResponseOptions,
+  type ResponseOptions,
+  readFeatures,
+  readResponses,
+} from './inputs.js';
+import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
+
+interface Options extends CommonOptions, FeatureOptions, ResponseOptions, FitOptions {
+  null: string;
+  permutations: number;
+  alternative: 'greater' | 'two-sided';
+  resamples: number;
+  block: number;
+  level: number;
+  seed: number;
+}
+
+async function run(options: Options, ctx: CommandContext): Promise<void> {
+  const settings = fitSettings(options);
+  const { permutations, alternative, resamples, block, level, seed } = options;
+  const how = parseNull(options.null);
+  const { matrix, columns, groups } = await readResponses(options);
+  const { tensor, layers } = await readFeatures(options, ctx);
+  using features = tensor;
+  const job = { signal: ctx.signal, onProgress: ctx.progress };
+  const folds = foldRows(matrix.rows, settings.alphas.length > 1, { ...settings, groups });
+  const scores = await encode(features, matrix, {
+    ...settings,
+    folds,
+    names: columns,
+    layers,
+    predictions: true,
+    ...job,
+  });
+  using predictions = scores.predictions!;
+  const tested = { null: how, permutations, alternative, resamples, block, level, seed };
+  const found = await significance(predictions, matrix, folds, { ...tested, ...job });
+  for (const warning of scores.warnings) ctx.note(`Note: ${warning}`);
+  if (how.kind === 'rows')
+    ctx.note(
+      'Note: exchanging single rows is right for trials in random order only; time courses need block, circular or phase.',
+    );
+  const rows = rowsOf(scores, found);
+  ctx.result({ layers: rows, null: options.null, permutations, resamples, level, warnings: scores.warnings }, () =>
+    describe(scores, rows, options),
+  );
+}
+
+interface TestedTarget {
+  name: string;
+  r: number;
+  r2: number;
+  p: number;
+  fdr: number;
+  pMax: number;
+  lower: number;
+  upper: number;
+}
+
+function rowsOf(scores: EncodeScores, found: Significance): { layer: number; targets: TestedTarget[] }[] {
+  return scores.layers.map(({ layer, targets }, l) => ({
+    layer,
+    targets: targets.map(({ name, r, r2 }, c) => {
+      const at = l * targets.length + c;
+      const { p, fdr, pMax, lower, upper } = found;
+      return { name, r, r2, p: p[at]!, fdr: fdr[at]!, pMax: pMax[at]!, lower: lower[at]!, upper: upper[at]! };
+    }),
+  }));
+}
+
+/** As many rows are printed one by one. */
+const kRows = 40;
+
+function describe(
+  scores: EncodeScores,
+  layers: { layer: number; targets: TestedTarget[] }[],
+  { permutations, level }: Options,
+): string {
+  const title = `Held-out Pearson r, mean of ${scores.folds.folds} folds; p from ${permutations} permutations; interval of ${100 * level} %`;
+  const count = layers.length * layers[0]!.targets.length;
+  if (count <= kRows)
+    return `${title}\n\n${table(
+      ['layer', 'target', 'r', 'interval', 'p', 'p FDR', 'p max'],
+      layers.flatMap(({ layer, targets }) =>
+        targets.map((each) => [
+          String(layer),
+          each.name,
+          decimals(each.r),
+          `${decimals(each.lower)} to ${decimals(each.upper)}`,
+          pText(each.p),
+          pText(each.fdr),
+          pText(each.pMax),
+        ]),
+      ),
+    )}`;
+  const rows = layers.map(({ layer, targets }) => {
+    const known = targets.filter(({ r }) => !Number.isNaN(r));
+    const mean = known.reduce((sum, { r }) => sum + r, 0) / known.length;
+    const below = (key: 'p' | 'fdr' | 'pMax') => targets.filter((each) => each[key] <= 0.05).length;
+    return [String(layer), decimals(mean), below('p'), below('fdr'), below('pMax')];
+  });
+  return `${title}\nTargets of ${layers[0]!.targets.length} with p of at most 0.05 (--json prints each)\n\n${table(
+    ['layer', 'mean r', 'p', 'p FDR', 'p max'],
+    rows,
+  )}`;
+}
+
+function pText(p: number): string {
+  if (Number.isNaN(p)) return '-';
+  return p < 0.0001 ? p.toExponential(0) : p.toFixed(4);
+}
+
+export const command: CommandModule<object, Options> = {
+  command: 'stats',
+  describe: 'Scores with permutation p-values, corrections for many targets and intervals',
+  builder: (yargs) =>
+    yargs
+      .options(kFeatureOptions)
+      .options(kResponseOptions)
+      .options(kFitOptions)
+      .option('null', {
+        type: 'string',
+        default: 'block:10',
+        describe: 'What is exchanged within each test fold: block:ROWS, circular, phase, or rows (trials only)',
+      })
+      .option('permutations', { type: 'number', default: 1000, describe: 'Permutations; 0 for none' })
+      .option('alternative', {
+        choices: ['greater', 'two-sided'] as const,
+        default: 'greater' as const,
+        describe: 'Is r higher than by chance, or further from 0?',
+      })
+      .option('resamples', { type: 'number', default: 1000, describe: 'Bootstrap resamples; 0 for no intervals' })
+      .option('block', {
+        type: 'number',
+        default: 10,
+        describe: 'Rows that the bootstrap draws together; 1 for trials',
+      })
+      .option('level', { type: 'number', default: 0.95, describe: 'Share of resamples inside the interval' })
+      .option('seed', { type: 'number', default: 0, describe: 'Of permutations and resamples' })
+      .example('$0 stats --features f.safetensors --responses bold.csv --trim 5', 'Time courses: blocks of 10 volumes')
+      .example(
+        '$0 stats --features f.safetensors --responses bold.npy --null phase --permutations 5000 --json',
+        'Phase randomisation, for programs',
+      )
+      .epilogue(
+        'Measured responses are exchanged within each test fold, the same way in all targets and layers, and scored against the\nheld-out predictions as they are. p FDR: Benjamini-Hochberg over all layers and targets. p max: corrected for all of them by\nthe largest r of each permutation.',
+      ) as never, // yargs' types leave `innerFolds` and `alphaPer` out
+  handler: (argv: ArgumentsCamelCase<Options>) => runCommand(argv, (ctx) => run(argv, ctx)),
+};

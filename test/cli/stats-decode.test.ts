@@ -1,0 +1,104 @@
+/** `cortune stats` and `cortune decode` as a user meets them. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const program = fileURLToPath(new URL('../../bin/cortune.mjs', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'cortune-stats-'));
+const at = (name: string) => join(folder, name);
+const golden = JSON.parse(readFileSync(new URL('../fixtures/encode/tall.json', import.meta.url), 'utf8'));
+
+function cortune(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+
+const rowsOf = (values: number[], columns: number) =>
+  Array.from({ length: values.length / columns }, (_, i) => values.slice(i * columns, (i + 1) * columns));
+const csv = (rows: (string | number)[][]) => `${rows.map((row) => row.join(',')).join('\n')}\n`;
+const base = ['--folds', 'contiguous:4', '--inner-folds', '3', '--alphas', 'logspace:-1:5:7'];
+
+beforeAll(() => {
+  const responses = rowsOf(golden.responses.values, 3);
+  const middle = responses.map((row) => row[0]!).sort((a, b) => a - b)[30]!;
+  const labels = responses.map((row) => (row[0]! > middle ? 'high' : 'low'));
+  writeFileSync(
+    at('y.csv'),
+    csv([['IFG', 'STG', 'AG', 'kind'], ...responses.map((row, i) => [...row, i % 2 ? labels[i]! : 'other'])]),
+  );
+  writeFileSync(at('f.csv'), csv(rowsOf(golden.features.values, golden.features.shape[2])));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('cortune stats', () => {
+  const files = ['--features', at('f.csv'), '--responses', at('y.csv'), '--columns', 'IFG,STG,AG'];
+
+  it('prints the r of scikit-learn, p-values, corrections and intervals', () => {
+    const args = ['stats', ...files, ...base, '--permutations', '199', '--resamples', '100', '--json', '--quiet'];
+    const { status, stdout, stderr } = cortune(...args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const { layers } = JSON.parse(stdout);
+    for (const [t, target] of layers[0].targets.entries()) {
+      const r = [0, 1, 2, 3].reduce((sum, f) => sum + golden.r[f * 3 + t] / 4, 0);
+      expect(target.r).toBeCloseTo(r, 6); // predictions are kept in float32
+      expect(target.p).toBeGreaterThanOrEqual(1 / 200);
+      expect(target.fdr).toBeGreaterThanOrEqual(target.p);
+      expect(target.pMax).toBeGreaterThanOrEqual(target.p);
+      expect(target.lower).toBeLessThan(target.r);
+      expect(target.upper).toBeGreaterThan(target.r);
+    }
+    expect(cortune(...args).stdout).toBe(stdout);
+  });
+
+  it('prints a table, and a note where rows are exchanged', () => {
+    const { stdout, stderr } = cortune('stats', ...files, ...base, '--null', 'rows', '--permutations', '99');
+    expect(stdout).toMatch(/layer +target +r +interval +p +p FDR +p max\n[- ]+\n0 +IFG +-?0\.\d{3} +-?0\.\d{3} to /);
+    expect(stderr).toMatch(/exchanging single rows is right for trials/);
+  });
+
+  it('says in one sentence what is wrong', () => {
+    const { status, stdout, stderr } = cortune('stats', ...files, '--null', 'blocks');
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(/^cortune: Expected `null` to be `block:ROWS`, `circular`, `phase` or `rows`, got .*\n$/);
+    expect(cortune('stats', ...files, '--null', 'block:40').stderr).toMatch(/blocks shorter than the 12 rows/);
+  });
+});
+
+describe('cortune decode', () => {
+  const files = ['--features', at('f.csv'), '--responses', at('y.csv')];
+
+  it('decodes embeddings region by region', () => {
+    const rois = 'front=IFG;all=IFG,STG,AG';
+    const args = ['decode', ...files, '--columns', 'IFG,STG,AG', '--rois', rois, ...base, '--json', '--quiet'];
+    const { status, stdout, stderr } = cortune(...args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const { regions } = JSON.parse(stdout);
+    expect(regions.map(({ region }: { region: string }) => region)).toEqual(['front', 'all']);
+    const [front, all] = regions.map(({ layers }: { layers: { twoVsTwo: number }[] }) => layers[0]!.twoVsTwo);
+    expect(all).toBeGreaterThan(front);
+    expect(all).toBeGreaterThan(0.7);
+  });
+
+  it('decodes labels, whose column is no response', () => {
+    const args = ['decode', '--responses', at('y.csv'), '--labels', 'kind', '--folds', 'shuffled:4'];
+    const { status, stdout } = cortune(...args, '--permutations', '20', '--json', '--quiet');
+    expect(status).toBe(0);
+    const { regions } = JSON.parse(stdout);
+    expect(regions[0].classes.sort()).toEqual(['high', 'low', 'other']);
+    expect(regions[0].predicted).toHaveLength(60);
+    expect(cortune(...args, '--permutations', '5').stdout).toMatch(
+      /region +classes +accuracy +balanced +shuffled +p\n/,
+    );
+  });
+
+  it('says in one sentence what is wrong', () => {
+    const { status, stderr } = cortune('decode', '--responses', at('y.csv'));
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/Expected `features` to be given, or else --labels/);
+    expect(cortune('decode', ...files, '--columns', 'IFG', '--rois', 'front').stderr).toMatch(/NAME=COLUMN/);
+    expect(cortune('decode', ...files, '--columns', 'IFG', '--rois', 'a=STG').stderr).toMatch(/`STG`/);
+  });
+});
