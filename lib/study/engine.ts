@@ -173,7 +173,11 @@ export class Engine implements Disposable {
   async #control(batch: Batch, dataset: Dataset, clock: Clock): Promise<Computed> {
     const { align } = this.#options.study;
     const { stimuli, responses } = dataset;
-    using features = controlFeatures(batch.method as Control, stimuli, { rows: responses.rows, ...align });
+    using features = controlFeatures(batch.method as Control, stimuli, {
+      rows: responses.rows,
+      groups: dataset.groups,
+      ...align,
+    });
     const { scores, warnings } = await this.#scores(features, dataset);
     clock.lap('encode');
     const run = batch.runs[0]!;
