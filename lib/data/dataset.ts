@@ -61,9 +61,21 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
   const read: SubjectResponses[] = [];
   for (const subject of subjects) read.push(await readSubject(root, description, values, subject, rois, hash));
   const tr = stimuli.kind === 'words' ? stimuli.tr : 1;
-  const { zscore, file: templates } = description.responses;
+  const { zscore, per_run: perRun, file: templates } = description.responses;
+  if (perRun && !groups)
+    throw new CortuneError(
+      'ERR_CONFIG',
+      `${file}: Expected \`stimuli.group\` to name the column of runs, as \`responses.per_run\` is true, got none.`,
+    );
   const labelled = perSubject(templates);
-  const prepared = prepareResponses(read, { subjects: mode, detrend: form, zscore, tr, labelled });
+  const prepared = prepareResponses(read, {
+    subjects: mode,
+    detrend: form,
+    zscore,
+    tr,
+    labelled,
+    runs: perRun ? groups : undefined,
+  });
   const rowNotes = matchRows(stimuli, prepared.responses.rows, stimulusFile.name);
   return {
     name: variant === undefined ? description.name : `${description.name} (${variant})`,

@@ -18,6 +18,8 @@ export interface PrepareOptions {
   subjects: SubjectMode;
   detrend: Detrend;
   zscore: boolean;
+  /** Run of each row, to remove drift and z-score within runs; over all rows by default. */
+  runs?: readonly (string | number)[] | undefined;
   /** Seconds between rows, for high-pass filters; 1 for trials. */
   tr: number;
   /** Targets of single subjects are called `s18:LATL`; without labels (one matrix, subject unknown) `LATL`. */
@@ -42,14 +44,10 @@ export function prepareResponses(all: readonly SubjectResponses[], options: Prep
   const first = all[0]!;
   for (const one of all) sameShape(one, first);
   const { rows } = first.matrix;
-  const basis = driftBasis(options.detrend, rows, options.tr);
+  const clean = cleaner(options, rows);
   // The mean of one subject is the subject: once is enough.
   const mode = all.length === 1 && options.subjects === 'both' ? 'each' : options.subjects;
   const notes: string[] = [];
-  const clean = (values: Float64Array) => {
-    const rest = removeDrift(values, basis);
-    return new Float32Array(options.zscore ? zscore(rest) : rest);
-  };
   const courses = all.flatMap((one) => usableCourses(one, clean, notes));
   if (courses.length === 0)
     throw new CortuneError('ERR_DATA', `Expected a usable response column, got none: ${notes.join(' ')}`);
@@ -68,6 +66,33 @@ export function prepareResponses(all: readonly SubjectResponses[], options: Prep
       method: ceilingMethod(mode, all.length),
     },
     notes,
+  };
+}
+
+/** Removes drift from a course and z-scores it, run by run where there are runs. */
+function cleaner(
+  { detrend, tr, runs, zscore: scaled }: PrepareOptions,
+  rows: number,
+): (values: Float64Array) => Float32Array {
+  const members = new Map<string | number, number[]>();
+  for (let row = 0; row < rows; row++) {
+    const list = members.get(runs?.[row] ?? '');
+    if (list) list.push(row);
+    else members.set(runs?.[row] ?? '', [row]);
+  }
+  const parts = [...members.values()].map((part) => ({ part, basis: driftBasis(detrend, part.length, tr) }));
+  return (values) => {
+    const out = new Float32Array(rows);
+    for (const { part, basis } of parts) {
+      const rest = removeDrift(
+        Float64Array.from(part, (row) => values[row]!),
+        basis,
+      );
+      // A run in which a column is constant says nothing about it: 0, the mean of the others.
+      const cleaned = scaled ? zscore(rest) : rest;
+      for (const [i, row] of part.entries()) out[row] = runs && Number.isNaN(cleaned[i]!) ? 0 : cleaned[i]!;
+    }
+    return out;
   };
 }
 

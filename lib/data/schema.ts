@@ -82,6 +82,8 @@ const responses = section('the responses', {
     .default('none'),
   /** Z-score each subject's columns before anything else is done with them. */
   zscore: z.boolean({ error: '`true` or `false`' }).default(true),
+  /** Remove drift and z-score within each run (`stimuli.group`) by itself, not over all rows. */
+  per_run: z.boolean({ error: '`true` or `false`' }).default(false),
 });
 
 function readable(form: string): boolean {

@@ -57,6 +57,7 @@ function pageRun(run: ResultRun, setOf: (scores: Scores) => number): PageRun {
     r2: round(scores.r2, 4),
     alpha: scores.alpha.map((value) => (Number.isFinite(value) ? Number(value.toPrecision(3)) : null)),
     foldR: round(foldMeans(scores), 4),
+    ...(scores.stats && { fdr: round(scores.stats.fdr, 4) }),
   };
 }
 

@@ -1,8 +1,11 @@
 /** The parts of the report that are words and tables: readable without scripts, on paper, by a screen reader. */
-import type { RunRecord } from '../study/records.js';
-import type { Results, Summary } from '../study/results.js';
+import type { RunRecord, Scores } from '../study/records.js';
+import { type Results, type Summary, summaryTargets } from '../study/results.js';
 import { type Html, html } from './html.js';
 import type { PageData } from './types.js';
+
+/** Regions of a run that are shown with their tests. */
+const kTested = 12;
 
 export function decimals(value: number, digits = 3): string {
   return Number.isFinite(value) ? value.toFixed(digits).replace('-', '\u2212') : '\u2013';
@@ -38,6 +41,48 @@ export function summaryTable(summary: Summary): Html {
         html`<tr${row.bestR === top ? html` class="top"` : null}><th scope="row">${row.title}</th><td>${row.layers.length > 1 ? row.bestLayer : '\u2013'}</td><td>${decimals(row.bestR)}</td><td>${decimals(row.bestNormalized)}</td><td>${row.layers[0] === 0 && row.layers.length > 1 ? decimals(row.r[0]!) : '\u2013'}</td></tr>`,
     )}</tbody></table></div>
     <p class="quiet">Mean ceiling: ${decimals(summary.ceiling)}.</p>`;
+}
+
+/** What the scores of each run's best layer are worth, region by region; nothing where no run was tested. */
+export function testsTable(results: Results, summary: Summary): Html | null {
+  const rows = results.runs.flatMap((run, i) => {
+    const { scores, record } = run;
+    if (!scores?.stats) return [];
+    const l = scores.layers.indexOf(summary.rows[i]!.bestLayer);
+    const cells = summaryTargets(scores)
+      .slice(0, kTested)
+      .map((t) => testCell(scores, l * scores.targets.length + t));
+    return [
+      {
+        title: run.title,
+        layer: scores.layers.length > 1 ? summary.rows[i]!.bestLayer : '\u2013',
+        cells,
+        record,
+        scores,
+      },
+    ];
+  });
+  if (rows.length === 0) return null;
+  const { scores, record } = rows[0]!;
+  const names = summaryTargets(scores)
+    .slice(0, kTested)
+    .map((t) => scores.targets[t]!.roi);
+  const { permutations, resamples, null: how, level } = record.key.stats as Record<string, string | number>;
+  return html`<section aria-labelledby="tests-title"><h2 id="tests-title">What the scores are worth</h2>
+    <p class="quiet" id="tests-note">r at the best layer of each run${Number(resamples) > 0 ? html`, its ${100 * Number(level)} % interval over ${resamples} resamples` : null}${Number(permutations) > 0 ? html`, and p from ${permutations} permutations (${how}), corrected by Benjamini-Hochberg over all layers and targets of the run` : null}.</p>
+    <div class="scroll" tabindex="0" role="region" aria-label="Tests of each run"><table aria-describedby="tests-note">
+    <thead><tr><th scope="col">run</th><th scope="col">layer</th>${names.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+    <tbody>${rows.map(
+      (row) =>
+        html`<tr><th scope="row">${row.title}</th><td>${row.layer}</td>${row.cells.map((cell) => html`<td>${cell}</td>`)}</tr>`,
+    )}</tbody></table></div></section>`;
+}
+
+function testCell(scores: Scores, at: number): string {
+  const { fdr, lower, upper } = scores.stats!;
+  const interval = Number.isFinite(lower[at]!) ? ` [${decimals(lower[at]!, 2)}, ${decimals(upper[at]!, 2)}]` : '';
+  const p = fdr[at]!;
+  return `${decimals(scores.r[at]!)}${interval}${Number.isFinite(p) ? ` p ${p.toFixed(4)}` : ''}`;
 }
 
 /** The numbers behind the layer curves. */

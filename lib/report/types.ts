@@ -21,6 +21,8 @@ export interface PageRun {
   r2: (number | null)[];
   /** [L, t], three digits. */
   alpha: (number | null)[];
+  /** [L, t], p-values corrected by Benjamini-Hochberg, four decimals; absent where the study asked for no tests. */
+  fdr?: (number | null)[];
   /** [L, F]: r of each fold, averaged over the summary targets. */
   foldR: (number | null)[];
   losses: (number | null)[];

@@ -1,10 +1,11 @@
 /** Computes one lane batch: load the model, tune its lanes, embed the stimuli, align them to the responses, score. */
+import { type Significance, significance } from '../analysis/significance.js';
 import { alignFeatures } from '../data/align.js';
 import { type Control, controlFeatures } from '../data/controls.js';
 import { parseSimulated, simulateDataset } from '../data/simulate.js';
 import type { Dataset, Stimuli } from '../data/types.js';
 import { embedLanes } from '../embed/embed.js';
-import { encode } from '../encode/encode.js';
+import { type EncodeOptions, type EncodeScores, encode, foldRows } from '../encode/encode.js';
 import { codeOf } from '../errors.js';
 import { loadModel, type Model } from '../model/load.js';
 import type { JobOptions } from '../native/jobs.js';
@@ -17,7 +18,7 @@ import { environment } from './environment.js';
 import { type Computed, isOfTheRun } from './loop.js';
 import type { StudyModel } from './models.js';
 import { Clock, divergence, recordOf, scoresOf, summaryOf } from './outcome.js';
-import { type Batch, poolOf, type Run } from './plan.js';
+import { type Batch, isTested, poolOf, type Run } from './plan.js';
 import type { Environment, RunRecord, Scores } from './records.js';
 import { modelName, type Study } from './schema.js';
 import type { NewRun } from './store.js';
@@ -154,8 +155,7 @@ export class Engine implements Disposable {
     const { folds, inner_folds: innerFolds, trim, gap, alphas, standardize, alpha_per: alphaPer } = study.encode;
     const all = Array.from({ length: features.shape[0]! }, (_, l) => l);
     const layers = features.shape[0] === 1 || study.embed.layers === 'all' ? all : study.embed.layers;
-    const result = await encode(features, dataset.responses, {
-      ...this.#job(),
+    const options: EncodeOptions = {
       folds,
       innerFolds,
       trim,
@@ -166,8 +166,25 @@ export class Engine implements Disposable {
       groups: dataset.groups,
       names: dataset.targets.map((target) => target.name),
       layers,
+      predictions: isTested(study),
+    };
+    const result = await encode(features, dataset.responses, { ...this.#job(), ...options });
+    const tested = await this.#tested(result, dataset, options);
+    return { scores: scoresOf(result, dataset, folds, layers, tested), warnings: result.warnings };
+  }
+
+  /** Tests and intervals of held-out predictions, where the study asks for them. */
+  async #tested(
+    { predictions }: EncodeScores,
+    { responses }: Dataset,
+    options: EncodeOptions,
+  ): Promise<Significance | undefined> {
+    if (!predictions) return undefined;
+    using kept = predictions;
+    return significance(kept, responses, foldRows(responses.rows, false, options), {
+      ...this.#job(),
+      ...this.#options.study.stats,
     });
-    return { scores: scoresOf(result, dataset, folds, layers), warnings: result.warnings };
   }
 
   async #control(batch: Batch, dataset: Dataset, clock: Clock): Promise<Computed> {

@@ -20,13 +20,23 @@ const kColumns: [string, (row: ScoreRow) => string][] = [
   ['r_over_ceiling', (row) => fixed(row.normalized)],
 ];
 
+/** Only where a run has them. */
+const kStats: typeof kColumns = [
+  ['p', (row) => fixed(row.p)],
+  ['p_fdr', (row) => fixed(row.fdr)],
+  ['p_max', (row) => fixed(row.pMax)],
+  ['r_lower', (row) => fixed(row.lower)],
+  ['r_upper', (row) => fixed(row.upper)],
+];
+
 /** A header and one row a run x layer x target; `r_fold_1`... hold each outer fold's r. Empty where there is no number. */
 export function toCsv(results: Results): string {
   const folds = Math.max(0, ...results.runs.map((run) => run.scores?.folds.count ?? 0));
-  const names = [...kColumns.map(([name]) => name), ...Array.from({ length: folds }, (_, f) => `r_fold_${f + 1}`)];
+  const columns = results.runs.some((run) => run.scores?.stats) ? [...kColumns, ...kStats] : kColumns;
+  const names = [...columns.map(([name]) => name), ...Array.from({ length: folds }, (_, f) => `r_fold_${f + 1}`)];
   const lines = [names.join(',')];
   for (const row of scoreRows(results)) {
-    const cells = kColumns.map(([, cell]) => quoted(cell(row)));
+    const cells = columns.map(([, cell]) => quoted(cell(row)));
     for (let f = 0; f < folds; f++) cells.push(fixed(row.folds[f] ?? Number.NaN));
     lines.push(cells.join(','));
   }
@@ -37,9 +47,11 @@ export function toCsv(results: Results): string {
 export function toJson(results: Results): string {
   const round = (_: string, value: unknown) =>
     typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(8)) : value;
-  const lines = [...scoreRows(results)].map(({ normalized, folds, ...row }) =>
-    JSON.stringify({ ...row, r_over_ceiling: normalized, r_folds: folds }, round),
-  );
+  const stated = results.runs.some((run) => run.scores?.stats);
+  const lines = [...scoreRows(results)].map(({ normalized, folds, p, fdr, pMax, lower, upper, ...row }) => {
+    const stats = stated && { p, p_fdr: fdr, p_max: pMax, r_lower: lower, r_upper: upper };
+    return JSON.stringify({ ...row, r_over_ceiling: normalized, r_folds: folds, ...stats }, round);
+  });
   return `[\n${lines.join(',\n')}\n]\n`;
 }
 

@@ -1,4 +1,5 @@
 /** From what a batch computed to what the store keeps: records, scores, times. */
+import type { Significance } from '../analysis/significance.js';
 import type { Dataset } from '../data/types.js';
 import type { EncodeScores } from '../encode/encode.js';
 import { parseFolds } from '../encode/folds.js';
@@ -51,7 +52,13 @@ export function recordOf(run: Run, circumstances: Circumstances): RunRecord {
 }
 
 /** Scores in the form of the store. */
-export function scoresOf(result: EncodeScores, dataset: Dataset, folds: string, layers: readonly number[]): Scores {
+export function scoresOf(
+  result: EncodeScores,
+  dataset: Dataset,
+  folds: string,
+  layers: readonly number[],
+  tested: Significance | undefined,
+): Scores {
   const { kind } = parseFolds(folds);
   const column = (key: 'r' | 'r2' | 'alpha') =>
     result.layers.flatMap((layer) => layer.targets.map((target) => target[key]));
@@ -67,6 +74,15 @@ export function scoresOf(result: EncodeScores, dataset: Dataset, folds: string, 
     foldR: [...result.folds.r],
     foldR2: [...result.folds.r2],
     foldAlpha: [...result.folds.alpha],
+    ...(tested && {
+      stats: {
+        p: [...tested.p],
+        fdr: [...tested.fdr],
+        pMax: [...tested.pMax],
+        lower: [...tested.lower],
+        upper: [...tested.upper],
+      },
+    }),
   };
 }
 

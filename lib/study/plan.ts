@@ -129,7 +129,14 @@ function sharedKey(study: Study, known: Known) {
     data: known.data.hash,
     align: known.data.kind === 'words' ? { ...study.align } : null,
     encode: { ...study.encode },
+    // Absent when nothing is tested, so that runs made before there were tests keep their names.
+    ...(isTested(study) && { stats: { ...study.stats } }),
   };
+}
+
+/** Does the study ask for tests or intervals of its scores? */
+export function isTested({ stats }: Study): boolean {
+  return stats.permutations > 0 || stats.resamples > 0;
 }
 
 function named(labels: RunLabels, key: RunKey): Run {

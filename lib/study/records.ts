@@ -17,6 +17,8 @@ export interface RunKey {
   embed: Record<string, unknown> | null;
   align: Record<string, unknown> | null;
   encode: Record<string, unknown>;
+  /** Tests and intervals; absent without them. */
+  stats?: Record<string, unknown> | undefined;
 }
 
 /** Names for people; they do not decide the result. */
@@ -102,8 +104,22 @@ export interface Scores {
   foldR: number[];
   foldR2: number[];
   foldAlpha: number[];
+  /** Absent unless the study asked for tests and intervals. */
+  stats?: ScoreStats | undefined;
 }
 
+/** What the scores are worth, each [L, t]; see lib/analysis/significance. NaN where nothing was asked for or there is no score. */
+export interface ScoreStats {
+  p: number[];
+  /** Benjamini-Hochberg over the layers and targets of the run. */
+  fdr: number[];
+  /** Corrected for the layers and targets of the run by the largest r of each permutation. */
+  pMax: number[];
+  lower: number[];
+  upper: number[];
+}
+
+const kStats = ['p', 'fdr', 'pMax', 'lower', 'upper'] as const;
 const kNumbers = ['ceilings', 'r', 'r2', 'alpha', 'foldR', 'foldR2', 'foldAlpha'] as const;
 
 /** NaN is null in JSON; every other number comes back exactly. */
@@ -119,6 +135,11 @@ export function decodeScores(text: string): Scores {
     scores[name] = scores[name].map((value) => value ?? Number.NaN);
     const size = name === 'ceilings' ? targets : layers * targets * (name.startsWith('fold') ? folds : 1);
     if (scores[name].length !== size) throw new RangeError(`${name}: ${scores[name].length} values instead of ${size}`);
+  }
+  for (const name of scores.stats ? kStats : []) {
+    scores.stats![name] = scores.stats![name].map((value) => value ?? Number.NaN);
+    if (scores.stats![name].length !== layers * targets)
+      throw new RangeError(`${name}: not one value a layer and target`);
   }
   return scores;
 }

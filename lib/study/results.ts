@@ -87,6 +87,12 @@ export interface ScoreRow {
   normalized: number;
   /** r of each outer fold. */
   folds: number[];
+  /** NaN unless the study asked for tests and intervals (ScoreStats). */
+  p: number;
+  fdr: number;
+  pMax: number;
+  lower: number;
+  upper: number;
 }
 
 /** Every score of every run that is done, in the order of the runs, layers and targets. */
@@ -111,6 +117,11 @@ export function* scoreRows(results: Results): Generator<ScoreRow> {
           ceiling: scores.ceilings[t]!,
           normalized: scores.r[at]! / scores.ceilings[t]!,
           folds: Array.from({ length: folds.count }, (_, f) => fold(f)),
+          p: scores.stats?.p[at] ?? Number.NaN,
+          fdr: scores.stats?.fdr[at] ?? Number.NaN,
+          pMax: scores.stats?.pMax[at] ?? Number.NaN,
+          lower: scores.stats?.lower[at] ?? Number.NaN,
+          upper: scores.stats?.upper[at] ?? Number.NaN,
         };
       }
   }

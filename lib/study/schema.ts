@@ -1,6 +1,7 @@
 /** The study file: what it may hold, its defaults, and how it is read. */
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
+import { parseNull } from '../analysis/surrogates.js';
 import { integer, listOf, oneOf, parseDescription, readDescription, real, section, text } from '../config.js';
 import { kDelays } from '../data/align.js';
 import { type Control, kControls } from '../data/controls.js';
@@ -126,6 +127,18 @@ const encode = section('`encode`', {
   alpha_per: oneOf(['target', 'shared']).default('target'),
 });
 
+/** Tests and intervals of every run's scores; none unless asked for. */
+const stats = section('`stats`', {
+  permutations: integer(0, 1_000_000).default(0),
+  /** What is exchanged within each test fold. */
+  null: checked('`block:ROWS`, `circular`, `phase` or `rows`', parseNull).default('block:10'),
+  alternative: oneOf(['greater', 'two-sided']).default('greater'),
+  resamples: integer(0, 1_000_000).default(0),
+  /** Rows that the bootstrap draws together. */
+  block: integer(1, 1_000_000).default(10),
+  level: real(0.5, 0.9999).default(0.95),
+});
+
 export const studySchema = section('the study', {
   name: text('a name').max(80, { error: 'a name of at most 80 characters' }).optional(),
   description: text().optional(),
@@ -137,6 +150,7 @@ export const studySchema = section('the study', {
   embed: embed.prefault({}),
   align: align.prefault({}),
   encode: encode.prefault({}),
+  stats: stats.prefault({}),
   controls: z.array(oneOf(controlNames), { error: `a list of controls: ${controlNames.join(', ')}` }).default([]),
 }).superRefine((study, context) => {
   const runs = study.models.length * study.seeds.length * study.methods.reduce((sum, each) => sum + grid(each), 0);

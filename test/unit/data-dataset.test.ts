@@ -252,6 +252,17 @@ describe('trials', () => {
     expect(data.responses.data).toEqual(Float32Array.of(1, 4, 2, 5, 4, 5));
   });
 
+  it('can be z-scored run by run; a run without variation is 0', async () => {
+    const data = await loadDataset(folder(trialsFiles({ 'dataset.yaml': `${trialsYaml}  per_run: true\n` })));
+    expect(data.responses.data).toEqual(Float32Array.of(-1, -1, 1, 1, 0, 0));
+    const without = trialsYaml.replace('  group: run\n', '');
+    await rejects(
+      loadDataset(folder(trialsFiles({ 'dataset.yaml': `${without}  per_run: true\n` }))),
+      'ERR_CONFIG',
+      'stimuli.group',
+    );
+  });
+
   it('must match the rows of the responses', async () => {
     await rejects(loadDataset(folder(trialsFiles({ 'voxels.csv': 'v1\n1\n2\n' }))), 'ERR_DATA', '3 stimuli', '2 rows');
   });

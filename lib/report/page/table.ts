@@ -10,10 +10,17 @@ interface Row {
   normalized: number | null;
   r2: number | null;
   alpha: number | null;
+  fdr: number | null;
+}
+
+interface Column {
+  key: keyof Row;
+  title: string;
+  text: (row: Row) => string;
 }
 
 const kPage = 50;
-const kColumns: { key: keyof Row; title: string; text: (row: Row) => string }[] = [
+const kBase: Column[] = [
   { key: 'run', title: 'run', text: (row) => row.run },
   { key: 'layer', title: 'layer', text: (row) => String(row.layer) },
   { key: 'target', title: 'target', text: (row) => row.target },
@@ -22,6 +29,12 @@ const kColumns: { key: keyof Row; title: string; text: (row: Row) => string }[] 
   { key: 'r2', title: 'R\u00b2', text: (row) => number(row.r2) },
   { key: 'alpha', title: 'alpha', text: (row) => (row.alpha === null ? '\u2013' : row.alpha.toPrecision(3)) },
 ];
+/** Shown where a run was tested. */
+const kFdr: Column = {
+  key: 'fdr',
+  title: 'p (FDR)',
+  text: (row) => (row.fdr === null ? '\u2013' : row.fdr.toFixed(4)),
+};
 
 function rowsOf(data: PageData): Row[] {
   return data.runs.flatMap((run) => {
@@ -41,6 +54,7 @@ function rowsOf(data: PageData): Row[] {
           normalized,
           r2: run.r2[at] ?? null,
           alpha: run.alpha[at] ?? null,
+          fdr: run.fdr?.[at] ?? null,
         };
       }),
     );
@@ -63,12 +77,13 @@ function compare(a: Row[keyof Row], b: Row[keyof Row], sign: number): number {
 /** Fills `place` with the table. */
 export function scoreTable(data: PageData, place: HTMLElement): void {
   const rows = rowsOf(data);
+  const columns = data.runs.some((run) => run.fdr) ? [...kBase, kFdr] : kBase;
   let chosen = rows;
   let sort: { key: keyof Row; sign: number } = { key: 'r', sign: -1 };
   let page = 0;
   const body = h('tbody');
   const status = h('p', { role: 'status', class: 'quiet' });
-  const heads = kColumns.map(({ key, title }) =>
+  const heads = columns.map(({ key, title }) =>
     h('th', { scope: 'col' }, h('button', { type: 'button', click: () => sortBy(key) }, title)),
   );
   const turn = (by: number) => () => {
@@ -81,14 +96,14 @@ export function scoreTable(data: PageData, place: HTMLElement): void {
     const pages = Math.max(1, Math.ceil(chosen.length / kPage));
     page = Math.max(0, Math.min(page, pages - 1));
     const part = chosen.slice(page * kPage, (page + 1) * kPage);
-    body.replaceChildren(...part.map((row) => h('tr', {}, ...kColumns.map(({ text }) => h('td', {}, text(row))))));
+    body.replaceChildren(...part.map((row) => h('tr', {}, ...columns.map(({ text }) => h('td', {}, text(row))))));
     status.textContent = `${chosen.length} of ${rows.length} scores; page ${page + 1} of ${pages}`;
     back.toggleAttribute('disabled', page === 0);
     next.toggleAttribute('disabled', page === pages - 1);
     for (const [i, head] of heads.entries())
       head.setAttribute(
         'aria-sort',
-        kColumns[i]!.key !== sort.key ? 'none' : sort.sign > 0 ? 'ascending' : 'descending',
+        columns[i]!.key !== sort.key ? 'none' : sort.sign > 0 ? 'ascending' : 'descending',
       );
   };
   const order = () => {
@@ -112,7 +127,7 @@ export function scoreTable(data: PageData, place: HTMLElement): void {
       'div',
       { class: 'controls' },
       h('label', { class: 'choice wide' }, h('span', {}, 'Filter by words'), input),
-      h('button', { type: 'button', click: () => save(chosen) }, 'Save as CSV'),
+      h('button', { type: 'button', click: () => save(chosen, columns) }, 'Save as CSV'),
     ),
     status,
     h(
@@ -125,10 +140,10 @@ export function scoreTable(data: PageData, place: HTMLElement): void {
   order();
 }
 
-function save(rows: Row[]): void {
+function save(rows: Row[], columns: Column[]): void {
   const quote = (value: unknown) =>
     /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value ?? '');
-  const lines = [kColumns.map(({ key }) => key), ...rows.map((row) => kColumns.map(({ key }) => row[key]))];
+  const lines = [columns.map(({ key }) => key), ...rows.map((row) => columns.map(({ key }) => row[key]))];
   const url = URL.createObjectURL(
     new Blob([lines.map((cells) => `${cells.map(quote).join(',')}\n`).join('')], { type: 'text/csv' }),
   );
