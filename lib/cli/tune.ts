@@ -95,12 +95,13 @@ async function saveLane(
   k: number,
   { out, force, signal }: { out: string; force: boolean; signal: AbortSignal },
 ): Promise<LaneReport> {
-  const { lr } = result.lanes.specs[k]!;
+  const lane = result.lanes.lane(k);
+  const { lr } = lane.spec;
   const failedAt = result.failed[k]!;
   const name = laneName(lr);
   const losses = result.losses[k]!.map((loss) => (Number.isFinite(loss) ? loss : null));
   const lines = losses.map((loss, step) => `${JSON.stringify({ step, loss })}\n`);
-  const save = methodOf(result.lanes.method).adapter
+  const save = methodOf(lane.name).adapter
     ? (dir: string) => saveAdapter(model, result.lanes, k, join(dir, 'adapter'), { signal })
     : (dir: string) => saveModel(model, result.lanes, k, join(dir, 'model'), { signal });
   await writeFolder(out, name, force, async (dir) => {

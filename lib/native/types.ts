@@ -148,16 +148,25 @@ export interface LaneSpec {
   lr: number;
   weightDecay: number;
   seed: number;
-  rank: number;
-  alpha: number;
+  /** What lanes of one method may differ in, such as LoRA's `rank`, `alpha` and `dropout`. */
+  options?: Record<string, number>;
+}
+
+/** Some lanes of one method with the same targets: the C++ twin is native/tune/spec.h. */
+export interface MethodSpec {
+  /** Native name: `whole` for the methods that train the base's own parameters. */
+  method: string;
+  /** Full names of the modules adapted, or of the parameters trained; resolved by TypeScript. Empty for virtual tokens. */
+  targets: readonly string[];
+  /** What all of these lanes have in common. */
+  options?: Record<string, number | boolean | string | Float64Array | readonly string[]>;
+  lanes: readonly LaneSpec[];
 }
 
 export interface TuneArgs extends Packed {
   model: ModelHandle;
-  method: string;
-  /** Full names of the modules adapted (LoRA), or of the parameters trained (full); resolved by TypeScript. */
-  targets: string[];
-  lanes: LaneSpec[];
+  /** Methods side by side in one batch; lanes count through them in this order. */
+  methods: readonly MethodSpec[];
   /** One lane (same method, targets, rank) from which every lane begins, instead of fresh. */
   from?: LanesHandle | undefined;
   /** Loss counts token i of `ids` when labels[i] is 1 and it is not first of its sequence. */
@@ -333,9 +342,8 @@ export interface Native {
   }): Job<{ names: string[]; tensors: TensorHandle[] }>;
   lanesFromTensors(args: {
     model: ModelHandle;
-    method: string;
-    lane: LaneSpec;
-    targets: string[];
+    /** Of one lane. */
+    method: MethodSpec;
     names: string[];
     tensors: TensorHandle[];
   }): Job<LanesHandle>;

@@ -6,9 +6,8 @@ import { CortuneError, expected } from '../errors.js';
 import type { Model } from '../model/load.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
-import type { LaneSpec } from '../native/types.js';
 import { writeJson, writeLaneTensors } from './lane-files.js';
-import { Lanes } from './lanes.js';
+import { type LaneMethod, Lanes } from './lanes.js';
 import { linearModules, methodOf } from './methods.js';
 
 const kConfigFile = 'adapter_config.json';
@@ -49,20 +48,20 @@ export async function saveAdapter(
   dir: string,
   options: JobOptions = {},
 ): Promise<void> {
-  const spec = lanes.spec(lane);
-  if (!methodOf(lanes.method).adapter)
-    throw expected('lanes', 'lanes of an adapter method; save whole weights with saveModel', lanes.method);
-  const parts = [...new Set(lanes.targets.map((name) => name.split('.').at(-1)!))];
+  const { name: method, method: of, spec } = lanes.lane(lane);
+  if (!methodOf(method).adapter)
+    throw expected('lanes', 'lanes of an adapter method; save whole weights with saveModel', method);
+  const parts = [...new Set(of.targets.map((name) => name.split('.').at(-1)!))];
   // Short names as PEFT writes them, unless they would reach modules that were not trained.
   const reached = linearModules(model).filter((name) => parts.includes(name.split('.').at(-1)!)).length;
   const config = {
     peft_type: 'LORA',
     task_type: model.config.family === 'bert' ? 'FEATURE_EXTRACTION' : 'CAUSAL_LM',
     base_model_name_or_path: model.name,
-    r: spec.rank,
-    lora_alpha: spec.alpha,
+    r: spec.options?.rank,
+    lora_alpha: spec.options?.alpha,
     lora_dropout: 0,
-    target_modules: reached === lanes.targets.length ? parts : [...lanes.targets],
+    target_modules: reached === of.targets.length ? parts : [...of.targets],
     bias: 'none',
     fan_in_fan_out: model.config.family === 'gpt2',
     inference_mode: true,
@@ -112,14 +111,19 @@ export async function loadAdapter(model: Model, dir: string, options: JobOptions
   const stored = header.tensors.map((tensor) => tensor.name);
   const { names, targets } = ownNames(model, stored, dir);
   const scale = config.use_rslora ? Math.sqrt(config.r) : 1; // rsLoRA: alpha / sqrt(r)
-  const lane: LaneSpec = { lr: 0, weightDecay: 0, seed: 0, rank: config.r, alpha: config.lora_alpha * scale };
+  const method: LaneMethod = {
+    name: 'lora',
+    method: 'lora',
+    targets,
+    lanes: [{ lr: 0, weightDecay: 0, seed: 0, options: { rank: config.r, alpha: config.lora_alpha * scale } }],
+  };
   const tensors = await runJob(() => native().readTensors({ path, names: stored }), options);
   try {
     const handle = await runJob(
-      () => native().lanesFromTensors({ model: model.handle, method: 'lora', lane, targets, names, tensors }),
+      () => native().lanesFromTensors({ model: model.handle, method, names, tensors }),
       options,
     );
-    return new Lanes(handle, 'lora', [lane], targets);
+    return new Lanes(handle, [method]);
   } finally {
     for (const tensor of tensors) tensor.dispose();
   }

@@ -1,34 +1,43 @@
 /** The trained state of K lanes on one base model. */
 import { expected } from '../errors.js';
-import type { LaneSpec, LanesHandle } from '../native/types.js';
+import type { LaneSpec, LanesHandle, MethodSpec } from '../native/types.js';
 
-/** K runs of one method, tuned together. Free it with `dispose()` or `using`. */
+/** Lanes of one method of `methods` (lib/tune/methods.ts). */
+export interface LaneMethod extends MethodSpec {
+  /** Name of the method, as in `methods`. */
+  name: string;
+}
+
+/** One lane: its method, and what it was asked to be. */
+export interface Lane {
+  name: string;
+  method: LaneMethod;
+  spec: LaneSpec;
+}
+
+/** K runs tuned together, of one method or of several. Free it with `dispose()` or `using`. */
 export class Lanes implements Disposable {
   readonly handle: LanesHandle;
-  /** Name of the method, as in `methods`. */
-  readonly method: string;
-  /** What each lane was asked to be. */
-  readonly specs: readonly LaneSpec[];
-  /** Names of the modules (adapters) or parameters (whole weights) that are trained. */
-  readonly targets: readonly string[];
+  /** Lanes count through them in this order. */
+  readonly methods: readonly LaneMethod[];
+  readonly #lanes: readonly Lane[];
 
-  constructor(handle: LanesHandle, method: string, specs: readonly LaneSpec[], targets: readonly string[]) {
+  constructor(handle: LanesHandle, methods: readonly LaneMethod[]) {
     this.handle = handle;
-    this.method = method;
-    this.specs = specs;
-    this.targets = targets;
+    this.methods = methods;
+    this.#lanes = methods.flatMap((method) => method.lanes.map((spec) => ({ name: method.name, method, spec })));
   }
 
   /** K. */
   get count(): number {
-    return this.specs.length;
+    return this.#lanes.length;
   }
 
-  /** What lane `lane` was asked to be. Throws a RangeError when there is no such lane. */
-  spec(lane: number): LaneSpec {
-    const spec = this.specs[lane];
-    if (!spec) throw expected('lane', `an integer from 0 to ${this.count - 1}`, lane);
-    return spec;
+  /** Method and settings of lane `lane`. Throws a RangeError when there is no such lane. */
+  lane(lane: number): Lane {
+    const found = this.#lanes[lane];
+    if (!found) throw expected('lane', `an integer from 0 to ${this.count - 1}`, lane);
+    return found;
   }
 
   dispose(): void {

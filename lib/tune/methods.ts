@@ -7,6 +7,8 @@ import type { Family } from '../native/types.js';
 
 export interface Method {
   name: string;
+  /** What native code calls it: the methods that train the base's own parameters are one there. */
+  native: string;
   title: string;
   paper: string;
   /** Several lanes train in one pass; else lane by lane. */
@@ -20,6 +22,7 @@ export interface Method {
 export const kMethods: readonly Method[] = [
   {
     name: 'lora',
+    native: 'lora',
     title: 'Low-rank adaptation',
     paper: 'Hu et al. 2021, arXiv:2106.09685',
     stackable: true,
@@ -28,6 +31,7 @@ export const kMethods: readonly Method[] = [
   },
   {
     name: 'full',
+    native: 'whole',
     title: 'Full fine-tuning of every parameter',
     paper: '',
     stackable: false,

@@ -26,9 +26,9 @@ export async function saveModel(
   dir: string,
   options: JobOptions = {},
 ): Promise<void> {
-  if (methodOf(lanes.method).adapter)
-    throw expected('lanes', 'lanes of a whole-weight method; save adapters with saveAdapter', lanes.method);
-  lanes.spec(lane); // refuses a lane that is not there
+  const { name } = lanes.lane(lane);
+  if (methodOf(name).adapter)
+    throw expected('lanes', 'lanes of a whole-weight method; save adapters with saveAdapter', name);
   await writeLaneTensors(lanes, lane, dir, 'model.safetensors', transposedNames(model), options);
   const parts = model.tokenizerParts();
   if (parts) {

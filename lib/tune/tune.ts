@@ -5,7 +5,7 @@ import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import type { LaneSpec } from '../native/types.js';
 import { drawOrder, type Packing, sequencesOf } from './batches.js';
-import { Lanes } from './lanes.js';
+import { type LaneMethod, Lanes } from './lanes.js';
 import { type Method, methodOf, resolveTargets } from './methods.js';
 import { type Schedule, scheduleFactors } from './schedule.js';
 
@@ -86,9 +86,8 @@ function laneSpecs(method: Method, options: TuneOptions, largestRank: number): L
   return lr.map((rate, k) => ({
     lr: positive('lr', rate),
     seed: seedOf(seeds, k, lr.length),
-    rank: method.adapter ? rank : 0,
-    alpha: method.adapter ? positive('alpha', alpha) : 0,
     weightDecay: positive('weightDecay', weightDecay, { zero: true }),
+    ...(method.adapter ? { options: { rank, alpha: positive('alpha', alpha) } } : {}),
   }));
 }
 
@@ -102,11 +101,12 @@ function laneSpecs(method: Method, options: TuneOptions, largestRank: number): L
  */
 export async function tune(model: Model, texts: readonly string[], options: TuneOptions = {}): Promise<TuneResult> {
   const { steps = 50, batch = 8, clip = 1, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, dataSeed = 0, warmup = 0 } = options;
-  const method = methodOf(options.method ?? options.from?.method ?? 'lora');
+  const method = methodOf(options.method ?? options.from?.lane(0).name ?? 'lora');
   positive('steps', steps, { integer: true });
   positive('batch', batch, { integer: true });
-  const targets = options.from ? [...options.from.targets] : resolveTargets(model, method, options.targets);
+  const targets = options.from ? options.from.lane(0).method.targets : resolveTargets(model, method, options.targets);
   const lanes = laneSpecs(method, startingAt(options), model.config.hiddenSize);
+  const methods: LaneMethod[] = [{ name: method.name, method: method.native, targets, lanes }];
   const { ids, lengths } = sequencesOf(
     model,
     texts,
@@ -116,9 +116,7 @@ export async function tune(model: Model, texts: readonly string[], options: Tune
   const order = drawOrder(lengths.length, steps, batch, positive('dataSeed', dataSeed, { zero: true, integer: true }));
   const args = {
     model: model.handle,
-    method: method.name,
-    targets,
-    lanes,
+    methods,
     from: options.from?.handle,
     ids,
     lengths,
@@ -134,10 +132,10 @@ export async function tune(model: Model, texts: readonly string[], options: Tune
   };
   const result = await runJob((progress) => native().tune(args, progress), options);
   return {
-    lanes: new Lanes(result.lanes, method.name, lanes, targets),
+    lanes: new Lanes(result.lanes, methods),
     losses: lanes.map((_, k) => Array.from({ length: steps }, (_, step) => result.losses[step * lanes.length + k]!)),
     failed: result.failedAt.map((step) => (step < 0 ? null : step)),
-    trainable: countTrainable(model, method, targets, lanes[0]!.rank),
+    trainable: countTrainable(model, method, targets, lanes[0]!.options?.rank ?? 0),
     tokens: ids.length,
   };
 }
@@ -145,15 +143,21 @@ export async function tune(model: Model, texts: readonly string[], options: Tune
 /** Method, targets and rank are those of the lanes started from; whoever names others means something else. */
 function startingAt(options: TuneOptions): TuneOptions {
   const { from, method, targets, rank, alpha } = options;
-  const start = from?.specs[0];
-  if (!from || !start) return options;
-  if (method !== undefined && method !== from.method)
-    throw expected('method', `${from.method}, that of the adapter to go on from`, method);
+  if (!from) return options;
+  const { name, spec } = from.lane(0);
+  const start = spec.options ?? {};
+  if (method !== undefined && method !== name)
+    throw expected('method', `${name}, that of the adapter to go on from`, method);
   if (targets !== undefined)
     throw expected('targets', 'left out: those of the adapter to go on from are tuned', targets);
   if (rank !== undefined && rank !== start.rank)
     throw expected('rank', `${start.rank}, that of the adapter to go on from`, rank);
-  return { ...options, rank: start.rank, alpha: alpha ?? start.alpha };
+  const { rank: startRank, alpha: startAlpha } = start;
+  return {
+    ...options,
+    ...(startRank ? { rank: startRank } : {}),
+    ...((alpha ?? startAlpha) ? { alpha: alpha ?? startAlpha! } : {}),
+  };
 }
 
 /** Trained parameters of one lane: r (in + out) for each module LoRA adapts, every value for whole weights. */

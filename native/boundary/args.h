@@ -2,12 +2,14 @@
 // finiteness are checked here; meaning was checked in TypeScript.
 #pragma once
 #include <cmath>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "errors.h"
 #include "handles.h"
 #include "napi.h"
+#include "tune/spec.h"
 
 namespace cortune {
 
@@ -74,6 +76,30 @@ class Args {
   }
   Args object(const char* key) const { return Args(env_, object_.Get(key), key); }
 
+  // Every field, which must be numbers.
+  std::map<std::string, double> all_numbers() const {
+    std::map<std::string, double> out;
+    for (const auto& key : keys()) out[key] = number(key.c_str());
+    return out;
+  }
+  // Every field by its type: numbers and flags, texts, lists of numbers, lists of texts.
+  void sort_into(MethodOptions& options) const {
+    for (const auto& key : keys()) {
+      const Napi::Value value = object_.Get(key);
+      if (value.IsUndefined()) continue;
+      if (value.IsBoolean())
+        options.numbers[key] = value.As<Napi::Boolean>() ? 1 : 0;
+      else if (value.IsNumber())
+        options.numbers[key] = number(key.c_str());
+      else if (value.IsString())
+        options.texts[key] = text(key.c_str());
+      else if (value.IsTypedArray())
+        options.lists[key] = doubles(key.c_str());
+      else
+        options.names[key] = texts(key.c_str());
+    }
+  }
+
   template <typename T>
   std::shared_ptr<T> handle(const char* key) const {
     return Handle<T>::get(env_, object_.Get(key), key);
@@ -94,6 +120,12 @@ class Args {
  private:
   Napi::Error wrong(const std::string& key, const std::string& what) const {
     return to_js(env_, {"ERR_ARGUMENT", "Expected `" + key + "` to be " + what});
+  }
+  std::vector<std::string> keys() const {
+    std::vector<std::string> out;
+    const auto names = object_.GetPropertyNames();
+    for (uint32_t i = 0; i < names.Length(); ++i) out.push_back(Napi::Value(names.Get(i)).As<Napi::String>());
+    return out;
   }
   Napi::Array array(const char* key) const {
     auto value = object_.Get(key);

@@ -19,7 +19,7 @@ Napi::Value embed(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   return start_job(
       info.Env(), info[1],
-      [model = args.handle<Model>("model"), lanes = args.optional_handle<Method>("lanes"),
+      [model = args.handle<Model>("model"), lanes = args.optional_handle<LaneSet>("lanes"),
        extract_args = read_extract_args(args)](const Task& task) {
         return extract(*model, lanes.get(), extract_args, task);
       },

@@ -129,7 +129,7 @@ Napi::Value model_parameters(const Napi::CallbackInfo& info) {
 
 Napi::Value model_forward(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
-  const auto lanes = args.optional_handle<Method>("lanes");
+  const auto lanes = args.optional_handle<LaneSet>("lanes");
   const int64_t lane = args.integer("lane");
   if (lane < 0 || lane >= (lanes ? lanes->lanes() : 1))
     fail(Code::kArgument, "Expected `lane` to be a lane of `lanes`.");
@@ -150,7 +150,7 @@ Napi::Value model_loss(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   return start_job(
       info.Env(), info[1],
-      [model = args.handle<Model>("model"), lanes = args.optional_handle<Method>("lanes"),
+      [model = args.handle<Model>("model"), lanes = args.optional_handle<LaneSet>("lanes"),
        sequences = read_sequences(args)](const Task& task) {
         return evaluate(*model, lanes.get(), sequences, task);
       },

@@ -2,7 +2,7 @@
 #pragma once
 #include "handles.h"
 #include "model/model.h"
-#include "tune/method.h"
+#include "tune/lane_set.h"
 
 namespace cortune {
 
@@ -15,12 +15,12 @@ struct HandleTraits<Model> {
 };
 
 template <>
-struct HandleTraits<Method> {
+struct HandleTraits<LaneSet> {
   static constexpr const char* kName = "Lanes";
   static constexpr napi_type_tag kTag = {0xe05a7f3619cd42b1, 0x8d46b0c2a97f4e53};
-  static int64_t bytes(const Method& method) { return method.bytes(); }
-  static void describe(Napi::Env env, const Method& method, Napi::Object into) {
-    into.Set("lanes", Napi::Number::New(env, static_cast<double>(method.lanes())));
+  static int64_t bytes(const LaneSet& lanes) { return lanes.bytes(); }
+  static void describe(Napi::Env env, const LaneSet& lanes, Napi::Object into) {
+    into.Set("lanes", Napi::Number::New(env, static_cast<double>(lanes.lanes())));
   }
 };
 

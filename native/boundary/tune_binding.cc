@@ -13,8 +13,23 @@ namespace cortune {
 namespace {
 
 LaneSpec read_lane(const Args& args) {
-  return {args.number("lr"), args.number("weightDecay"), static_cast<uint64_t>(args.integer("seed")),
-          args.integer("rank"), args.number("alpha")};
+  LaneSpec lane{
+      args.number("lr"), args.number("weightDecay"), static_cast<uint64_t>(args.integer("seed")), {}};
+  if (args.has("options")) lane.options = args.object("options").all_numbers();
+  return lane;
+}
+
+MethodSpec read_method(const Args& args) {
+  MethodSpec spec{args.text("method"), args.texts("targets"), {}, {}};
+  if (args.has("options")) args.object("options").sort_into(spec.options);
+  for (const auto& lane : args.objects("lanes")) spec.lanes.push_back(read_lane(lane));
+  return spec;
+}
+
+std::vector<MethodSpec> read_methods(const Args& args) {
+  std::vector<MethodSpec> specs;
+  for (const auto& method : args.objects("methods")) specs.push_back(read_method(method));
+  return specs;
 }
 
 TrainArgs read_train_args(const Args& args) {
@@ -30,27 +45,24 @@ TrainArgs read_train_args(const Args& args) {
 }
 
 struct Tuned {
-  std::shared_ptr<Method> lanes;
+  std::shared_ptr<LaneSet> lanes;
   TrainResult result;
 };
 
 Napi::Value tune(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
-  std::vector<LaneSpec> lanes;
-  for (const auto& lane : args.objects("lanes")) lanes.push_back(read_lane(lane));
   return start_job(
       info.Env(), info[1],
-      [model = args.handle<Model>("model"), from = args.optional_handle<Method>("from"), lanes,
-       name = args.text("method"), targets = args.texts("targets"),
-       train_args = read_train_args(args)](const Task& task) {
-        std::shared_ptr<Method> method = make_method(name, *model, lanes, targets);
-        if (from) method->start_from(*from);
-        auto result = train(*model, *method, train_args, task);
-        return Tuned{std::move(method), std::move(result)};
+      [model = args.handle<Model>("model"), from = args.optional_handle<LaneSet>("from"),
+       methods = read_methods(args), train_args = read_train_args(args)](const Task& task) {
+        auto lanes = std::make_shared<LaneSet>(*model, methods);
+        if (from) lanes->start_from(*from);
+        auto result = train(*model, *lanes, train_args, task);
+        return Tuned{std::move(lanes), std::move(result)};
       },
       [](Napi::Env env, const Tuned& tuned) -> Napi::Value {
         auto object = Napi::Object::New(env);
-        object.Set("lanes", Handle<Method>::make(env, tuned.lanes));
+        object.Set("lanes", Handle<LaneSet>::make(env, tuned.lanes));
         object.Set("losses", to_float64(env, tuned.result.losses));
         object.Set("failedAt", to_numbers(env, tuned.result.failed_at));
         return object;
@@ -59,7 +71,7 @@ Napi::Value tune(const Napi::CallbackInfo& info) {
 
 Napi::Value lane_tensors(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
-  const auto lanes = args.handle<Method>("lanes");
+  const auto lanes = args.handle<LaneSet>("lanes");
   const int64_t lane = args.integer("lane");
   if (lane < 0 || lane >= lanes->lanes()) fail(Code::kArgument, "Expected `lane` to be a lane of `lanes`.");
   return start_job(
@@ -96,14 +108,13 @@ Napi::Value lanes_from_tensors(const Napi::CallbackInfo& info) {
   for (size_t i = 0; i < names.size(); ++i) state.emplace_back(names[i], *tensors[i]);
   return start_job(
       info.Env(), info[1],
-      [model = args.handle<Model>("model"), name = args.text("method"), lane = read_lane(args.object("lane")),
-       targets = args.texts("targets"), state](const Task&) {
-        std::shared_ptr<Method> method = make_method(name, *model, {lane}, targets);
-        method->load(state);
-        return method;
+      [model = args.handle<Model>("model"), method = read_method(args.object("method")), state](const Task&) {
+        auto lanes = std::make_shared<LaneSet>(*model, std::vector<MethodSpec>{method});
+        lanes->load(0, state);
+        return lanes;
       },
-      [](Napi::Env env, std::shared_ptr<Method> method) -> Napi::Value {
-        return Handle<Method>::make(env, std::move(method));
+      [](Napi::Env env, std::shared_ptr<LaneSet> lanes) -> Napi::Value {
+        return Handle<LaneSet>::make(env, std::move(lanes));
       });
 }
 

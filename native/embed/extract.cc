@@ -131,26 +131,25 @@ std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const Ex
   for (const auto& sequence : args.sequences) total += static_cast<int64_t>(sequence.size());
   for (const auto& batch : batches) {
     std::vector<std::vector<int32_t>> sequences;
+    for (const auto number : batch) sequences.push_back(args.sequences[number]);
+    const auto pass = model.pass(sequences, delta);
     std::vector<Span> pooled;
-    int64_t row = 0;
-    for (const auto number : batch) {
-      sequences.push_back(args.sequences[number]);
-      for (const auto& span : spans[number])
+    int64_t words = 0;
+    for (size_t b = 0; b < batch.size(); ++b) {
+      const int64_t row = pass.layout.words[b].row;
+      for (const auto& span : spans[batch[b]])
         pooled.push_back(pooled_rows({span.stimulus, span.start + row, span.end + row}, args.pool));
-      row += static_cast<int64_t>(args.sequences[number].size());
+      words += pass.layout.words[b].length;
     }
-    const auto layout = Layout::pack(sequences);
-    model.check(layout);
-    const auto pass = model.pass(layout, delta);
     auto h = model.embed(pass);
     for (int64_t entry = 0;; ++entry) {
-      task.progress(done + row * entry / (config.layers + 1), total, "embedding");
+      task.progress(done + words * entry / (config.layers + 1), total, "embedding");
       const auto slot = slot_of(args.layers, entry);
       if (slot >= 0) pool_into(outputs, slot, entry == config.layers ? model.finish(pass, h) : h, pooled);
       if (entry == last_needed) break;
       h = model.block(pass, entry, h);
     }
-    done += row;
+    done += words;
   }
   task.progress(total, total, "embedding");
   if (outputs.size() == 1) check_finite(outputs[0], args.layers);
@@ -159,10 +158,11 @@ std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const Ex
 
 Forward forward(const Model& model, const Delta* delta, int64_t lane,
                 const std::vector<std::vector<int32_t>>& sequences, const Task& task) {
-  const auto layout = Layout::pack(sequences);
-  model.check(layout);
-  const auto pass = model.pass(layout, delta);
-  const auto of_lane = [&](const at::Tensor& h) { return h[h.size(0) == 1 ? 0 : lane]; };
+  const auto pass = model.pass(sequences, delta);
+  const auto words = pass.layout.word_rows();
+  const auto of_lane = [&](const at::Tensor& h) {
+    return h[h.size(0) == 1 ? 0 : lane].index_select(0, words);
+  };
   std::vector<at::Tensor> states;
   auto h = model.embed(pass);
   for (int64_t i = 0; i < model.config().layers; ++i) {
@@ -174,7 +174,7 @@ Forward forward(const Model& model, const Delta* delta, int64_t lane,
   states.push_back(of_lane(h));
   Forward result{at::stack(states), {}};
   if (!model.head_weight().empty())
-    result.logits = of_lane(at::linear(model.head_input(pass, h), pass.parameter(model.head_weight())));
+    result.logits = at::linear(of_lane(model.head_input(pass, h)), pass.matrix(model.head_weight(), lane));
   return result;
 }
 

@@ -26,7 +26,7 @@ std::vector<ParameterSpec> Bert::declare() const {
 
 at::Tensor Bert::embed(const Pass& pass) const {
   const auto types = at::zeros_like(pass.layout.ids);
-  const auto sum = pass.embedding("embeddings.word_embeddings", pass.layout.ids) +
+  const auto sum = pass.words("embeddings.word_embeddings") +
                    pass.embedding("embeddings.token_type_embeddings", types) +
                    pass.embedding("embeddings.position_embeddings", pass.layout.positions);
   return pass.layer_norm("embeddings.LayerNorm", sum);
@@ -38,7 +38,7 @@ at::Tensor Bert::block(const Pass& pass, int64_t layer, const at::Tensor& h) con
   const auto q = heads_of(pass.linear(self + ".query", h), config_.heads);
   const auto k = heads_of(pass.linear(self + ".key", h), config_.heads);
   const auto v = heads_of(pass.linear(self + ".value", h), config_.heads);
-  const auto attended = pass.linear(output + ".dense", pass.attention(q, k, v, false));
+  const auto attended = pass.linear(output + ".dense", pass.attention(layer, q, k, v, false));
   const auto after = pass.layer_norm(output + ".LayerNorm", h + attended);
 
   const auto inner = pass.activate(pass.linear(name + ".intermediate.dense", after));
@@ -49,5 +49,7 @@ at::Tensor Bert::finish(const Pass& pass, const at::Tensor& h) const {
   (void)pass;
   return h;
 }
+
+std::string Bert::word_table() const { return "embeddings.word_embeddings.weight"; }
 
 }  // namespace cortune

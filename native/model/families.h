@@ -12,6 +12,7 @@ class Llama : public Model {
   at::Tensor embed(const Pass& pass) const override;
   at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const override;
   at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
+  std::string word_table() const override;
   std::string head_weight() const override;
 };
 
@@ -22,6 +23,7 @@ class Gpt2 : public Model {
   at::Tensor embed(const Pass& pass) const override;
   at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const override;
   at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
+  std::string word_table() const override;
   std::string head_weight() const override;
   bool learned_positions() const override { return true; }
 };
@@ -34,6 +36,7 @@ class Neox : public Model {
   at::Tensor embed(const Pass& pass) const override;
   at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const override;
   at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
+  std::string word_table() const override;
   std::string head_weight() const override;
 };
 
@@ -47,6 +50,7 @@ class Opt : public Model {
   at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const override;
   at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
   at::Tensor head_input(const Pass& pass, const at::Tensor& h) const override;
+  std::string word_table() const override;
   std::string head_weight() const override;
   bool learned_positions() const override { return true; }
 
@@ -62,6 +66,7 @@ class Bert : public Model {
   at::Tensor embed(const Pass& pass) const override;
   at::Tensor block(const Pass& pass, int64_t layer, const at::Tensor& h) const override;
   at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
+  std::string word_table() const override;
   std::string head_weight() const override { return ""; }
   bool causal() const override { return false; }
   bool learned_positions() const override { return true; }

@@ -28,16 +28,15 @@ std::vector<ParameterSpec> Gpt2::declare() const {
 }
 
 at::Tensor Gpt2::embed(const Pass& pass) const {
-  return pass.embedding("transformer.wte", pass.layout.ids) +
-         pass.embedding("transformer.wpe", pass.layout.positions);
+  return pass.words("transformer.wte") + pass.embedding("transformer.wpe", pass.layout.positions);
 }
 
 at::Tensor Gpt2::block(const Pass& pass, int64_t layer, const at::Tensor& h) const {
   const auto name = indexed("transformer.h", layer);
   const auto qkv = pass.linear(name + ".attn.c_attn", pass.layer_norm(name + ".ln_1", h)).chunk(3, -1);
-  const auto mixed =
-      pass.attention(qkv[0].unflatten(-1, {config_.heads, -1}), qkv[1].unflatten(-1, {config_.heads, -1}),
-                     qkv[2].unflatten(-1, {config_.heads, -1}), true);
+  const auto mixed = pass.attention(layer, qkv[0].unflatten(-1, {config_.heads, -1}),
+                                    qkv[1].unflatten(-1, {config_.heads, -1}),
+                                    qkv[2].unflatten(-1, {config_.heads, -1}), true);
   const auto after = h + pass.linear(name + ".attn.c_proj", mixed);
   const auto inner = pass.activate(pass.linear(name + ".mlp.c_fc", pass.layer_norm(name + ".ln_2", after)));
   return after + pass.linear(name + ".mlp.c_proj", inner);
@@ -50,5 +49,7 @@ at::Tensor Gpt2::finish(const Pass& pass, const at::Tensor& h) const {
 std::string Gpt2::head_weight() const {
   return config_.tie_embeddings ? "transformer.wte.weight" : "lm_head.weight";
 }
+
+std::string Gpt2::word_table() const { return "transformer.wte.weight"; }
 
 }  // namespace cortune

@@ -1,36 +1,114 @@
 // The layers that families are built from.
 #include "layers.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "../error.h"
+#include "../ops/attention.h"
+#include "../ops/linear.h"
+#include "../ops/record.h"
 
 namespace cortune {
 
-at::Tensor Pass::parameter(const std::string& name) const {
+namespace {
+
+std::vector<OwnParameter> own_of(const Pass& pass, const std::string& name) {
+  return pass.delta ? pass.delta->parameter(name) : std::vector<OwnParameter>();
+}
+
+// The parts of all lanes in their order, `base(k)` for those without one of their own. Axis 0 is K.
+at::Tensor join(std::vector<OwnParameter> parts, int64_t lanes,
+                const std::function<at::Tensor(LaneRange)>& base) {
+  std::sort(parts.begin(), parts.end(),
+            [](const auto& a, const auto& b) { return a.lanes.first < b.lanes.first; });
+  std::vector<at::Tensor> pieces;
+  int64_t next = 0;
+  const auto fill = [&](int64_t to) {
+    if (next < to) pieces.push_back(base({next, to - next}));
+  };
+  for (const auto& part : parts) {
+    fill(part.lanes.first);
+    pieces.push_back(part.value);
+    next = part.lanes.first + part.lanes.count;
+  }
+  fill(lanes);
+  return pieces.size() == 1 ? pieces[0] : at::cat(pieces, 0);
+}
+
+}  // namespace
+
+at::Tensor Pass::vector(const std::string& name) const {
   const auto& base = parameters.at(name);
-  return delta ? delta->parameter(name, base) : base;
+  const auto own = own_of(*this, name);
+  if (own.empty()) return base;
+  return join(own, lanes,
+              [&](LaneRange range) {
+                return base.unsqueeze(0).expand({range.count, -1});
+              })
+      .unsqueeze(1);
+}
+
+bool Pass::is_shared(const std::string& name) const { return own_of(*this, name).empty(); }
+
+at::Tensor Pass::matrix(const std::string& name, int64_t k) const {
+  for (const auto& part : own_of(*this, name))
+    if (k >= part.lanes.first && k < part.lanes.first + part.lanes.count)
+      // A lane that is alone is the whole tensor: a view, whose gradient needs no copy.
+      return part.lanes.count == 1 ? part.value.squeeze(0) : part.value.select(0, k - part.lanes.first);
+  return parameters.at(name);
 }
 
 at::Tensor Pass::linear(const std::string& name, const at::Tensor& x) const {
-  const auto bias_name = name + ".bias";
-  const auto bias =
-      parameters.has(bias_name) ? std::optional<at::Tensor>(parameter(bias_name)) : std::nullopt;
-  auto y = at::linear(x, parameter(name + ".weight"), bias);
-  return delta ? delta->linear(name, x, y) : y;
+  const auto weight = name + ".weight", bias = name + ".bias";
+  const bool biased = parameters.has(bias);
+  const OwnWeights own{own_of(*this, weight), biased ? own_of(*this, bias) : std::vector<OwnParameter>()};
+  return cortune::linear(x, parameters.at(weight), biased ? parameters.at(bias) : at::Tensor(), own,
+                         delta ? delta->linear(name) : std::vector<LinearEffect>(), lanes);
 }
 
 at::Tensor Pass::embedding(const std::string& name, const at::Tensor& ids) const {
-  return at::embedding(parameter(name + ".weight"), ids).unsqueeze(0);  // [1, N, C]
+  const auto table = name + ".weight";
+  const auto ids_of = [&](int64_t k) { return ids.dim() == 1 ? ids : ids[k]; };
+  if (is_shared(table)) {
+    const auto rows = at::embedding(parameters.at(table), ids);
+    return ids.dim() == 1 ? rows.unsqueeze(0) : rows;  // [1 or K, N, C]
+  }
+  std::vector<at::Tensor> rows;
+  for (int64_t k = 0; k < lanes; ++k) rows.push_back(at::embedding(matrix(table, k), ids_of(k)));
+  return at::stack(rows);  // [K, N, C]
+}
+
+at::Tensor Pass::words(const std::string& name) const {
+  const auto words = embedding(name, layout.ids);
+  if (layout.prompt == 0) return words;
+  std::vector<OwnParameter> prompts;
+  const int64_t width = words.size(-1);
+  for (const auto& prompt : added.prompts) {
+    const int64_t missing = layout.prompt - prompt.tokens.size(1);
+    const auto room = at::zeros({prompt.lanes.count, missing, width});
+    // Shared prompts fill the first of their rows, others the last (see Layout).
+    auto parts = layout.counts.shared ? Tensors{prompt.tokens, room} : Tensors{room, prompt.tokens};
+    prompts.push_back({prompt.lanes, missing == 0 ? prompt.tokens : at::cat(parts, 1)});
+  }
+  const auto all = join(prompts, lanes, [&](LaneRange range) {
+    return at::zeros({range.count, layout.prompt, width});
+  });                                                                  // [K, P, C]
+  const auto both = at::cat({all, words.expand({lanes, -1, -1})}, 1);  // [K, P + N, C]
+  return both.index_select(1, layout.word_source);                     // [K, N, C]
 }
 
 at::Tensor Pass::layer_norm(const std::string& name, const at::Tensor& x) const {
-  return at::layer_norm(x, {x.size(-1)}, parameter(name + ".weight"), parameter(name + ".bias"),
-                        config.norm_eps);
+  const auto weight = vector(name + ".weight"), bias = vector(name + ".bias");
+  if (weight.dim() == 1 && bias.dim() == 1)
+    return at::layer_norm(x, {x.size(-1)}, weight, bias, config.norm_eps);
+  return at::layer_norm(x, {x.size(-1)}, {}, {}, config.norm_eps) * weight + bias;
 }
 
 at::Tensor Pass::rms_norm(const std::string& name, const at::Tensor& x) const {
-  return at::rms_norm(x, {x.size(-1)}, parameter(name + ".weight"), config.norm_eps);
+  const auto weight = vector(name + ".weight");
+  if (weight.dim() == 1) return at::rms_norm(x, {x.size(-1)}, weight, config.norm_eps);
+  return at::rms_norm(x, {x.size(-1)}, {}, config.norm_eps) * weight;
 }
 
 at::Tensor Pass::activate(const at::Tensor& x) const {
@@ -48,36 +126,58 @@ at::Tensor heads_of(const at::Tensor& x, int64_t heads) {
 
 namespace {
 
-// True where a query may see a key: not after it, and less than `window` before it. [T, T]
-at::Tensor window_mask(int64_t length, int64_t window) {
-  return at::ones({length, length}, at::kBool).tril_().triu_(1 - window);
+// 1 for lanes with a prompt, else 0. [K, 1, 1, 1]
+at::Tensor is_prompted(const Pass& pass) {
+  auto mask = at::zeros({pass.lanes, 1, 1, 1});
+  for (int64_t k = 0; k < pass.lanes; ++k)
+    if (pass.layout.counts.prompt(k) > 0) mask[k].fill_(1);
+  return mask;
 }
 
-// Rows of one group as a batch of sequences. [K, N, H, D] -> [K * B, H, T, D]
-at::Tensor as_batch(const at::Tensor& x, const Group& group, int64_t lanes) {
-  auto rows = x.narrow(1, group.row, group.count * group.length).expand({lanes, -1, -1, -1});
-  return rows.reshape({lanes * group.count, group.length, x.size(2), x.size(3)}).transpose(1, 2);
+// Virtual keys or values of layer `layer` (part 0 or 1) from what prefix tuning trains. [K, M, H_kv, D]
+at::Tensor prefix_part(const Pass& pass, int64_t layer, int64_t part, int64_t size, const at::Tensor& like) {
+  std::vector<OwnParameter> parts;
+  for (const auto& prefix : pass.added.prefixes) {
+    const auto states = prefix.states.select(2, 2 * layer + part);  // [k, P, H_kv, D]
+    const auto room = at::zeros({states.size(0), size - states.size(1), states.size(2), states.size(3)});
+    parts.push_back({prefix.lanes, room.size(1) == 0 ? states : at::cat({states, room}, 1)});
+  }
+  return join(parts, pass.lanes, [&](LaneRange range) {
+    return at::zeros({range.count, size, like.size(2), like.size(3)});
+  });
+}
+
+// What sequences see before themselves: rows of shared prompts, states of prefixes.
+Memory memory_of(const Pass& pass, int64_t layer, const at::Tensor& k, const at::Tensor& v) {
+  const auto& counts = pass.layout.counts;
+  const int64_t prompt = counts.shared ? pass.layout.prompt : 0, prefix = counts.longest_prefix();
+  Memory memory;
+  const int64_t size = std::max(prompt, prefix);
+  if (size == 0) return memory;
+  for (int64_t lane = 0; lane < pass.lanes; ++lane)
+    memory.counts.push_back((counts.shared ? counts.prompt(lane) : 0) + counts.prefix(lane));
+  // A lane has one or the other; the rows of the other are zero for it.
+  const auto all = [&](const at::Tensor& rows, int64_t part) {
+    at::Tensor both;
+    if (prompt > 0) {
+      auto own = rows.narrow(1, 0, prompt).expand({pass.lanes, -1, -1, -1});
+      if (prompt < size) own = at::constant_pad_nd(own, {0, 0, 0, 0, 0, size - prompt});
+      if (prefix == 0) return own;
+      both = own * is_prompted(pass);
+    }
+    const auto states = prefix_part(pass, layer, part, size, rows);
+    return both.defined() ? both + states : states;
+  };
+  memory.keys = all(k, 0);
+  memory.values = all(v, 1);
+  return memory;
 }
 
 }  // namespace
 
-at::Tensor Pass::attention(at::Tensor q, at::Tensor k, at::Tensor v, bool causal) const {
-  const int64_t lanes = std::max({q.size(0), k.size(0), v.size(0)});
-  const int64_t heads = q.size(2), width = q.size(3);
-  if (k.size(2) != heads) {  // grouped queries: each key head serves heads / H_kv query heads
-    k = k.repeat_interleave(heads / k.size(2), 2);
-    v = v.repeat_interleave(heads / v.size(2), 2);
-  }
-  std::vector<at::Tensor> outputs;
-  for (const auto& group : layout.groups) {
-    const bool windowed = causal && config.sliding_window > 0 && group.length > config.sliding_window;
-    const auto mask =
-        windowed ? std::optional<at::Tensor>(window_mask(group.length, config.sliding_window)) : std::nullopt;
-    auto output = at::scaled_dot_product_attention(as_batch(q, group, lanes), as_batch(k, group, lanes),
-                                                   as_batch(v, group, lanes), mask, 0.0, causal && !windowed);
-    outputs.push_back(output.transpose(1, 2).reshape({lanes, group.count * group.length, heads * width}));
-  }
-  return outputs.size() == 1 ? outputs[0] : at::cat(outputs, 1);  // [K, N, H * D]
+at::Tensor Pass::attention(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           bool causal) const {
+  return cortune::attention(q, k, v, layout, memory_of(*this, layer, k, v), {causal, config.sliding_window});
 }
 
 at::Tensor Pass::rotate(const at::Tensor& x) const {
@@ -115,8 +215,8 @@ Rotary rotary_tables(const ModelConfig& config, const Layout& layout) {
   auto frequency = 1.0 / at::pow(at::scalar_tensor(config.rope_theta, at::kFloat), exponent);  // [D_rot / 2]
   if (config.rope_scaling == "linear") frequency = frequency / config.rope_factor;
   if (config.rope_scaling == "llama3") frequency = scale_llama3(config, frequency);
-  const auto angle = layout.positions.to(at::kFloat).unsqueeze(1) * frequency.unsqueeze(0);  // [N, D_rot / 2]
-  const auto both = at::cat({angle, angle}, 1).unsqueeze(1);                                 // [N, 1, D_rot]
+  const auto angle = layout.positions.to(at::kFloat).unsqueeze(-1) * frequency;  // [.., N, D_rot / 2]
+  const auto both = at::cat({angle, angle}, -1).unsqueeze(-2);                   // [.., N, 1, D_rot]
   return {both.cos(), both.sin()};
 }
 

@@ -12,9 +12,9 @@
 
 namespace cortune {
 
-// Rotary position embedding (Su et al. 2021): cos and sin of each row's position, [N, 1, D_rot].
+// Rotary position embedding (Su et al. 2021): cos and sin of each row's position.
 struct Rotary {
-  at::Tensor cos;
+  at::Tensor cos;  // [N, 1, D_rot], or [K, N, 1, D_rot] where lanes number their rows differently
   at::Tensor sin;
 };
 
@@ -23,20 +23,31 @@ struct Pass {
   const ModelConfig& config;
   const Parameters& parameters;
   const Delta* delta;  // null for the base model
-  const Layout& layout;
-  Rotary rotary;  // empty for families without
+  Layout layout;
+  int64_t lanes;        // K
+  VirtualTokens added;  // as the layout counts them
+  Rotary rotary;        // empty for families without
 
-  at::Tensor parameter(const std::string& name) const;
-  // x W^T + b (b when the model has `name`.bias), then the method's effect. [K, N, in] -> [K, N, out]
+  // The parameter as the lanes have it: of the base's shape, or [K, 1, ...] where one of them owns it.
+  at::Tensor vector(const std::string& name) const;
+  // A matrix of lane `k`.
+  at::Tensor matrix(const std::string& name, int64_t k) const;
+  // The same for every lane?
+  bool is_shared(const std::string& name) const;
+  // x W^T + b (b when the model has `name`.bias), with the methods' effects. [K, N, in] -> [K, N, out]
   at::Tensor linear(const std::string& name, const at::Tensor& x) const;
-  // Rows of the table `name`.weight. [N] -> [1, N, C]
+  // Rows of the table `name`.weight. [N] or [K, N] -> [1 or K, N, C]
   at::Tensor embedding(const std::string& name, const at::Tensor& ids) const;
+  // Rows of the word table, and the prompts of the lanes in their rows. [1 or K, N, C]
+  at::Tensor words(const std::string& name) const;
   at::Tensor layer_norm(const std::string& name, const at::Tensor& x) const;
   // x / sqrt(mean(x^2) + eps) * weight (Zhang & Sennrich 2019)
   at::Tensor rms_norm(const std::string& name, const at::Tensor& x) const;
   at::Tensor activate(const at::Tensor& x) const;
-  // Scaled dot-product attention within each sequence. q [K, N, H, D]; k, v [K, N, H_kv, D] -> [K, N, H * D]
-  at::Tensor attention(at::Tensor q, at::Tensor k, at::Tensor v, bool causal) const;
+  // Scaled dot-product attention of layer `layer` within each sequence. q [K, N, H, D]; k, v [K, N, H_kv, D]
+  // -> [K, N, H * D]
+  at::Tensor attention(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                       bool causal) const;
   // Rotates the first D_rot channels of each head. [K, N, H, D]
   at::Tensor rotate(const at::Tensor& x) const;
 };

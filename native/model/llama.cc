@@ -24,9 +24,7 @@ std::vector<ParameterSpec> Llama::declare() const {
   return std::move(declare).list();
 }
 
-at::Tensor Llama::embed(const Pass& pass) const {
-  return pass.embedding("model.embed_tokens", pass.layout.ids);
-}
+at::Tensor Llama::embed(const Pass& pass) const { return pass.words("model.embed_tokens"); }
 
 at::Tensor Llama::block(const Pass& pass, int64_t layer, const at::Tensor& h) const {
   const auto name = indexed("model.layers", layer), attn = name + ".self_attn", mlp = name + ".mlp";
@@ -34,7 +32,7 @@ at::Tensor Llama::block(const Pass& pass, int64_t layer, const at::Tensor& h) co
   const auto q = pass.rotate(heads_of(pass.linear(attn + ".q_proj", x), config_.heads));
   const auto k = pass.rotate(heads_of(pass.linear(attn + ".k_proj", x), config_.kv_heads));
   const auto v = heads_of(pass.linear(attn + ".v_proj", x), config_.kv_heads);
-  const auto after = h + pass.linear(attn + ".o_proj", pass.attention(q, k, v, true));
+  const auto after = h + pass.linear(attn + ".o_proj", pass.attention(layer, q, k, v, true));
 
   x = pass.rms_norm(name + ".post_attention_layernorm", after);
   const auto gated = pass.activate(pass.linear(mlp + ".gate_proj", x)) * pass.linear(mlp + ".up_proj", x);
@@ -48,5 +46,7 @@ at::Tensor Llama::finish(const Pass& pass, const at::Tensor& h) const {
 std::string Llama::head_weight() const {
   return config_.tie_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
 }
+
+std::string Llama::word_table() const { return "model.embed_tokens.weight"; }
 
 }  // namespace cortune

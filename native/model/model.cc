@@ -15,15 +15,38 @@ void Model::check(const Layout& layout) const {
     fail(Code::kData, "Expected token ids from 0 to " + std::to_string(config_.vocab_size - 1) + ", got " +
                           std::to_string(low < 0 ? low : high) + ". The tokenizer belongs to another model.");
   if (learned_positions() && layout.longest > config_.max_positions)
-    fail(Code::kData, "Expected sequences of at most " + std::to_string(config_.max_positions) +
-                          " tokens, the model's context, got one of " + std::to_string(layout.longest) +
-                          ". Shorten it, or embed it in windows.");
+    fail(Code::kData,
+         "Expected sequences of at most " + std::to_string(config_.max_positions) +
+             " tokens (words, and virtual tokens of the method), the model's context, got one of " +
+             std::to_string(layout.longest) + ". Shorten it, or embed it in windows.");
 }
 
-Pass Model::pass(const Layout& layout, const Delta* delta) const {
-  if (delta) delta->check(parameters_);
-  Pass pass{config_, parameters_, delta, layout, {}};
-  if (config_.rope_theta > 0) pass.rotary = rotary_tables(config_, layout);
+namespace {
+
+VirtualCounts count(const VirtualTokens& added, int64_t lanes, bool causal) {
+  VirtualCounts counts;
+  counts.shared = causal;
+  const auto note = [&](std::vector<int64_t>& into, const LaneRange& range, int64_t size) {
+    into.resize(lanes, 0);
+    std::fill_n(into.begin() + range.first, range.count, size);
+  };
+  for (const auto& prompt : added.prompts) note(counts.prompts, prompt.lanes, prompt.tokens.size(1));
+  for (const auto& prefix : added.prefixes) note(counts.prefixes, prefix.lanes, prefix.states.size(1));
+  return counts;
+}
+
+}  // namespace
+
+Pass Model::pass(const std::vector<std::vector<int32_t>>& sequences, const Delta* delta) const {
+  Pass pass{config_, parameters_, delta, {}, 1, {}, {}};
+  if (delta) {
+    delta->check(parameters_);
+    pass.lanes = delta->lanes();
+    pass.added = delta->virtual_tokens();
+  }
+  pass.layout = Layout::pack(sequences, count(pass.added, pass.lanes, causal()));
+  check(pass.layout);
+  if (config_.rope_theta > 0) pass.rotary = rotary_tables(config_, pass.layout);
   return pass;
 }
 

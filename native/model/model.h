@@ -22,7 +22,9 @@ class Model {
 
   // Checks ids and lengths against the model; throws kArgument or kData with what to do.
   void check(const Layout& layout) const;
-  Pass pass(const Layout& layout, const Delta* delta) const;
+  // A pass over sequences, packed in their order, with the virtual tokens that the lanes of `delta` (null:
+  // the base model alone) put before them. Checks them.
+  Pass pass(const std::vector<std::vector<int32_t>>& sequences, const Delta* delta) const;
 
   // Every parameter of the family at this config.
   virtual std::vector<ParameterSpec> declare() const = 0;
@@ -36,6 +38,8 @@ class Model {
     (void)pass;
     return h;
   }
+  // Name of the word embeddings [V, C].
+  virtual std::string word_table() const = 0;
   // Name of the vocabulary projection's weight [V, C]; empty for encoders.
   virtual std::string head_weight() const = 0;
   // Does every token see only itself and what is before it?

@@ -22,9 +22,7 @@ std::vector<ParameterSpec> Neox::declare() const {
   return std::move(declare).list();
 }
 
-at::Tensor Neox::embed(const Pass& pass) const {
-  return pass.embedding("gpt_neox.embed_in", pass.layout.ids);
-}
+at::Tensor Neox::embed(const Pass& pass) const { return pass.words("gpt_neox.embed_in"); }
 
 at::Tensor Neox::block(const Pass& pass, int64_t layer, const at::Tensor& h) const {
   const auto name = indexed("gpt_neox.layers", layer);
@@ -32,7 +30,7 @@ at::Tensor Neox::block(const Pass& pass, int64_t layer, const at::Tensor& h) con
       pass.linear(name + ".attention.query_key_value", pass.layer_norm(name + ".input_layernorm", h));
   const auto qkv =
       heads_of(projected, config_.heads).chunk(3, -1);  // each head holds its q, k and v side by side
-  const auto mixed = pass.attention(pass.rotate(qkv[0]), pass.rotate(qkv[1]), qkv[2], true);
+  const auto mixed = pass.attention(layer, pass.rotate(qkv[0]), pass.rotate(qkv[1]), qkv[2], true);
   const auto attended = pass.linear(name + ".attention.dense", mixed);
 
   const auto after = h + attended;
@@ -48,5 +46,7 @@ at::Tensor Neox::finish(const Pass& pass, const at::Tensor& h) const {
 std::string Neox::head_weight() const {
   return config_.tie_embeddings ? "gpt_neox.embed_in.weight" : "embed_out.weight";
 }
+
+std::string Neox::word_table() const { return "gpt_neox.embed_in.weight"; }
 
 }  // namespace cortune

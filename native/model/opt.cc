@@ -37,7 +37,7 @@ std::vector<ParameterSpec> Opt::declare() const {
 
 at::Tensor Opt::embed(const Pass& pass) const {
   const std::string decoder = kDecoder;
-  auto words = pass.embedding(decoder + ".embed_tokens", pass.layout.ids);
+  auto words = pass.words(decoder + ".embed_tokens");
   if (projected()) words = pass.linear(decoder + ".project_in", words);
   return words + pass.embedding(decoder + ".embed_positions", pass.layout.positions + kPositionOffset);
 }
@@ -49,7 +49,7 @@ at::Tensor Opt::block(const Pass& pass, int64_t layer, const at::Tensor& h) cons
   const auto q = heads_of(pass.linear(attn + ".q_proj", x), config_.heads);
   const auto k = heads_of(pass.linear(attn + ".k_proj", x), config_.heads);
   const auto v = heads_of(pass.linear(attn + ".v_proj", x), config_.heads);
-  auto after = h + pass.linear(attn + ".out_proj", pass.attention(q, k, v, true));
+  auto after = h + pass.linear(attn + ".out_proj", pass.attention(layer, q, k, v, true));
   if (!config_.pre_norm) after = pass.layer_norm(norm_1, after);
 
   x = config_.pre_norm ? pass.layer_norm(norm_2, after) : after;
@@ -68,5 +68,7 @@ at::Tensor Opt::head_input(const Pass& pass, const at::Tensor& h) const {
 std::string Opt::head_weight() const {
   return config_.tie_embeddings ? std::string(kDecoder) + ".embed_tokens.weight" : "lm_head.weight";
 }
+
+std::string Opt::word_table() const { return std::string(kDecoder) + ".embed_tokens.weight"; }
 
 }  // namespace cortune

@@ -1,9 +1,9 @@
-// AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) over stacked parameters [K, ...], each lane with its own
-// rate and decay.
+// AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) over the stacked parameters of ranges of lanes, each
+// lane with its own rate and decay.
 #pragma once
 #include <vector>
 
-#include "../pch.h"
+#include "../tune/lane_set.h"
 
 namespace cortune {
 
@@ -16,7 +16,8 @@ struct AdamWOptions {
 
 class AdamW {
  public:
-  AdamW(std::vector<at::Tensor> parameters, std::vector<double> rates, std::vector<double> decays,
+  // `rates` and `decays` of the K lanes.
+  AdamW(std::vector<Trained> parameters, std::vector<double> rates, std::vector<double> decays,
         AdamWOptions options);
 
   // One update. `factor` multiplies every lane's rate (the schedule). Lanes with `active[k]` false keep their
@@ -26,7 +27,7 @@ class AdamW {
  private:
   std::vector<double> clip_factors() const;
 
-  std::vector<at::Tensor> parameters_;
+  std::vector<Trained> parameters_;
   std::vector<at::Tensor> first_;  // moments
   std::vector<at::Tensor> second_;
   std::vector<double> rates_;

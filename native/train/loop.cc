@@ -13,13 +13,13 @@ namespace cortune {
 namespace {
 
 struct Batch {
-  Layout layout;
-  NextTokens next;
+  std::vector<std::vector<int32_t>> sequences;
+  std::vector<uint8_t> labels;
 };
 
 // The step's sequences, longest first so that equal lengths attend together; a mean over tokens does not see
 // their order.
-Batch assemble(const Model& model, const TrainArgs& args, int64_t step) {
+Batch assemble(const TrainArgs& args, int64_t step) {
   std::vector<int32_t> chosen;
   for (int64_t b = 0; b < args.batch; ++b) {
     const int32_t number = args.order[step * args.batch + b];
@@ -27,18 +27,11 @@ Batch assemble(const Model& model, const TrainArgs& args, int64_t step) {
   }
   std::stable_sort(chosen.begin(), chosen.end(),
                    [&](int32_t a, int32_t b) { return args.sequences[a].size() > args.sequences[b].size(); });
-  std::vector<std::vector<int32_t>> sequences;
-  std::vector<uint8_t> labels;
+  Batch batch;
   for (const auto number : chosen) {
-    sequences.push_back(args.sequences[number]);
-    labels.insert(labels.end(), args.labels[number].begin(), args.labels[number].end());
+    batch.sequences.push_back(args.sequences[number]);
+    batch.labels.insert(batch.labels.end(), args.labels[number].begin(), args.labels[number].end());
   }
-  Batch batch{Layout::pack(sequences), {}};
-  model.check(batch.layout);
-  batch.next = next_tokens(batch.layout, labels);
-  if (batch.next.rows.numel() == 0)
-    fail(Code::kData, "Expected every batch to have a token to predict, got none at step " +
-                          std::to_string(step + 1) + ". Use texts of at least two tokens.");
   return batch;
 }
 
@@ -49,6 +42,17 @@ at::Tensor run_blocks(const Model& model, const Pass& pass, const Task& task) {
     h = model.block(pass, i, h);
   }
   return model.finish(pass, h);
+}
+
+// Loss of every lane on one batch. [K]
+at::Tensor batch_loss(const Model& model, const LaneSet& set, const Batch& batch, int64_t step,
+                      const Task& task) {
+  const auto pass = model.pass(batch.sequences, &set);
+  const auto next = next_tokens(pass.layout, batch.labels);
+  if (next.words == 0)
+    fail(Code::kData, "Expected every batch to have a token to predict, got none at step " +
+                          std::to_string(step + 1) + ". Use texts of at least two tokens.");
+  return causal_loss(model, pass, run_blocks(model, pass, task), next);
 }
 
 void check_train_args(const Model& model, const TrainArgs& args) {
@@ -71,26 +75,29 @@ void check_train_args(const Model& model, const TrainArgs& args) {
 
 }  // namespace
 
-TrainResult train(const Model& model, Method& method, const TrainArgs& args, const Task& task) {
+TrainResult train(const Model& model, LaneSet& set, const TrainArgs& args, const Task& task) {
   check_train_args(model, args);
-  const int64_t lanes = method.lanes();
+  const int64_t lanes = set.lanes();
   std::vector<double> rates, decays;
-  for (const auto& lane : method.specs()) {
-    rates.push_back(lane.lr);
-    decays.push_back(lane.weight_decay);
+  for (int64_t k = 0; k < lanes; ++k) {
+    rates.push_back(set.spec(k).lr);
+    decays.push_back(set.spec(k).weight_decay);
   }
-  AdamW optimiser(method.trainable(), rates, decays, args.optimiser);
+  AdamW optimiser(set.trainable(), rates, decays, args.optimiser);
   TrainResult result{{}, std::vector<int64_t>(lanes, -1)};
   std::vector<bool> active(lanes, true);
 
   for (int64_t step = 0; step < args.steps; ++step) {
-    const auto batch = assemble(model, args, step);
+    const auto batch = assemble(args, step);
+    set.before_step(step, args.steps);
     at::Tensor losses;
     {
       at::AutoGradMode with_grad(true);
-      const auto pass = model.pass(batch.layout, &method);
-      losses = causal_loss(model, pass, run_blocks(model, pass, task), batch.next, lanes);
-      losses.sum().backward();
+      set.set_training(true);
+      losses = batch_loss(model, set, batch, step, task);
+      const auto penalty = set.penalty();
+      (penalty.defined() ? losses.sum() + penalty.sum() : losses.sum()).backward();
+      set.set_training(false);
     }
     std::vector<double> now;
     for (int64_t k = 0; k < lanes; ++k) {
@@ -103,6 +110,7 @@ TrainResult train(const Model& model, Method& method, const TrainArgs& args, con
     }
     result.losses.insert(result.losses.end(), now.begin(), now.end());
     optimiser.step(args.schedule[step], active);
+    set.after_step(step, args.steps);
     task.progress(step + 1, args.steps, "tuning", now);
     if (std::none_of(active.begin(), active.end(), [](bool on) { return on; })) {
       result.losses.resize(args.steps * lanes, std::numeric_limits<double>::quiet_NaN());
@@ -112,22 +120,22 @@ TrainResult train(const Model& model, Method& method, const TrainArgs& args, con
   return result;
 }
 
-std::vector<double> evaluate(const Model& model, const Method* method,
+std::vector<double> evaluate(const Model& model, const LaneSet* set,
                              const std::vector<std::vector<int32_t>>& sequences, const Task& task) {
   if (model.head_weight().empty())
     fail(Code::kArgument,
          "Expected a causal model for a next-token loss, got family `" + model.config().family + "`.");
-  const int64_t lanes = method ? method->lanes() : 1;
+  const int64_t lanes = set ? set->lanes() : 1;
   std::vector<double> sums(lanes, 0);
   double count = 0;
   for (const auto& sequence : sequences) {
-    const auto layout = Layout::pack({sequence});
-    model.check(layout);
-    const auto next = next_tokens(layout, std::vector<uint8_t>(sequence.size(), 1));
-    if (next.rows.numel() == 0) continue;
-    const auto pass = model.pass(layout, method);
-    const auto losses = causal_loss(model, pass, run_blocks(model, pass, task), next, lanes);
-    const auto tokens = static_cast<double>(next.rows.numel());
+    const auto pass = model.pass({sequence}, set);
+    std::vector<uint8_t> labels(sequence.size(), 1);
+    labels[0] = 0;  // so that lanes with a prompt are measured by the same words as those without
+    const auto next = next_tokens(pass.layout, labels);
+    if (next.words == 0) continue;
+    const auto losses = causal_loss(model, pass, run_blocks(model, pass, task), next).expand({lanes});
+    const auto tokens = static_cast<double>(next.words);
     for (int64_t k = 0; k < lanes; ++k) sums[k] += losses[k].item<double>() * tokens;
     count += tokens;
   }

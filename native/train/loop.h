@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "../task.h"
-#include "../tune/method.h"
+#include "../tune/lane_set.h"
 #include "adamw.h"
 
 namespace cortune {
@@ -24,10 +24,11 @@ struct TrainResult {
   std::vector<int64_t> failed_at;  // [K] step, or -1
 };
 
-TrainResult train(const Model& model, Method& method, const TrainArgs& args, const Task& task);
+TrainResult train(const Model& model, LaneSet& set, const TrainArgs& args, const Task& task);
 
-// Mean next-token loss of each lane (one without a method) over all sequences, weighted by tokens. [K]
-std::vector<double> evaluate(const Model& model, const Method* method,
+// Mean next-token loss of each lane (one for the base model, `set` null) over all sequences but their first
+// words, weighted by tokens. [K]
+std::vector<double> evaluate(const Model& model, const LaneSet* set,
                              const std::vector<std::vector<int32_t>>& sequences, const Task& task);
 
 }  // namespace cortune

@@ -61,22 +61,72 @@ struct ProjectedLoss : torch::autograd::Function<ProjectedLoss> {
 
 }  // namespace
 
+namespace {
+
+// The last row of a prompt as the first words of lane k's sequences see it. Prompts of shared rows fill the
+// first of them, others lie right before their sequence.
+int64_t row_before(const Layout& layout, const WordRows& words, int64_t prompt) {
+  return layout.counts.shared ? prompt - 1 : words.row - 1;
+}
+
+// Lanes that predict the same rows with the same weight.
+struct Share {
+  LaneRange lanes;
+  int64_t prompt;
+};
+
+std::vector<Share> shares_of(const Pass& pass, bool shared_weight) {
+  std::vector<Share> shares;
+  for (int64_t k = 0; k < pass.lanes; ++k) {
+    const int64_t prompt = pass.layout.counts.prompt(k);
+    if (shared_weight && !shares.empty() && shares.back().prompt == prompt)
+      ++shares.back().lanes.count;
+    else
+      shares.push_back({{k, 1}, prompt});
+  }
+  return shares;
+}
+
+}  // namespace
+
 NextTokens next_tokens(const Layout& layout, const std::vector<uint8_t>& labels) {
-  std::vector<int64_t> rows, targets;
+  std::vector<int64_t> rows, targets, first_rows, first_targets;
   const auto* ids = layout.ids.data_ptr<int64_t>();
-  const auto* positions = layout.positions.data_ptr<int64_t>();
-  for (int64_t i = 0; i < layout.rows; ++i)
-    if (positions[i] > 0 && labels[i]) {
-      rows.push_back(i - 1);
-      targets.push_back(ids[i]);
+  size_t label = 0;
+  for (const auto& words : layout.words)
+    for (int64_t t = 0; t < words.length; ++t) {
+      if (!labels[label++]) continue;
+      (t > 0 ? rows : first_rows)
+          .push_back(t > 0 ? words.row + t - 1 : row_before(layout, words, layout.prompt));
+      (t > 0 ? targets : first_targets).push_back(ids[words.row + t]);
     }
-  return {at::tensor(rows, at::kLong), at::tensor(targets, at::kLong)};
+  const auto count = static_cast<int64_t>(rows.size());
+  if (layout.prompt > 0) {
+    rows.insert(rows.end(), first_rows.begin(), first_rows.end());
+    targets.insert(targets.end(), first_targets.begin(), first_targets.end());
+  }
+  return {at::tensor(rows, at::kLong), at::tensor(targets, at::kLong), count};
 }
 
 at::Tensor causal_loss(const Model& model, const Pass& pass, const at::Tensor& finished,
-                       const NextTokens& next, int64_t lanes) {
-  const auto rows = model.head_input(pass, finished.index_select(1, next.rows)).expand({lanes, -1, -1});
-  return ProjectedLoss::apply(rows, pass.parameter(model.head_weight()), next.targets);
+                       const NextTokens& next) {
+  const auto name = model.head_weight();
+  const auto states = model.head_input(pass, finished).expand({pass.lanes, -1, -1});
+  std::vector<at::Tensor> losses;
+  for (const auto& [lanes, prompt] : shares_of(pass, pass.is_shared(name))) {
+    auto rows = next.rows;
+    auto targets = next.targets;
+    if (prompt == 0) {
+      rows = rows.narrow(0, 0, next.words);
+      targets = targets.narrow(0, 0, next.words);
+    } else if (pass.layout.counts.shared && prompt < pass.layout.prompt) {  // its last row lies further up
+      rows = rows.clone();
+      rows.narrow(0, next.words, rows.size(0) - next.words).fill_(prompt - 1);
+    }
+    const auto h = states.narrow(0, lanes.first, lanes.count).index_select(1, rows);  // [k, M, C]
+    losses.push_back(ProjectedLoss::apply(h, pass.matrix(name, lanes.first), targets));
+  }
+  return losses.size() == 1 ? losses[0] : at::cat(losses);  // [K]
 }
 
 }  // namespace cortune

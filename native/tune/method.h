@@ -1,61 +1,85 @@
-// A tuning method: the trained state of K lanes, and the effect it has on the model (Delta). Everything else
-// about tuning (loop, optimiser, clipping, saving) is written once, over this contract. A new method is one
-// file that implements it and one row in registry.cc.
+// A tuning method: the trained state of its k lanes, and the effects it declares to the model. Everything
+// else about tuning (mixing methods in one pass, loop, optimiser, clipping, compaction, saving) is written
+// once, over this contract. A new method is one file that implements it and one row in registry.cc.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "../model/delta.h"
 #include "../model/model.h"
+#include "spec.h"
 
 namespace cortune {
-
-// One lane as the user asked for it: the C++ twin of LaneSpec in lib/native/types.ts.
-struct LaneSpec {
-  double lr = 0;
-  double weight_decay = 0;
-  uint64_t seed = 0;
-  int64_t rank = 0;
-  double alpha = 0;
-};
 
 using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 // Copies `tensors` over `into`, which are views; the same names and shapes, else kFormat.
 void assign(const NamedTensors& tensors, const NamedTensors& into);
 
-class Method : public Delta {
+// How the optimiser treats a trained tensor.
+struct Training {
+  double rate = 1;     // times the lane's learning rate
+  bool decays = true;  // weight decay applies
+};
+
+class Method {
  public:
-  explicit Method(std::vector<LaneSpec> lanes) : lanes_(std::move(lanes)) {}
+  explicit Method(MethodSpec spec) : spec_(std::move(spec)) {}
+  virtual ~Method() = default;
 
-  int64_t lanes() const override { return static_cast<int64_t>(lanes_.size()); }
-  void check(const Parameters& parameters) const override;
-  const std::vector<LaneSpec>& specs() const { return lanes_; }
+  int64_t lanes() const { return static_cast<int64_t>(spec_.lanes.size()); }
+  const MethodSpec& spec() const { return spec_; }
+  void check(const Parameters& parameters) const;
 
-  // What is trained: leaf tensors [K, ...], gradients wanted.
-  virtual std::vector<at::Tensor> trainable() const = 0;
+  // Effects. Lane ranges are counted from the method's first lane: {0, k}. Undefined or nothing for none.
+  virtual at::Tensor parameter(const std::string& name) const;  // [k, ...]
+  virtual std::optional<LinearEffect> linear(const std::string& module) const;
+  virtual at::Tensor prompt() const;  // [k, P, C]
+  virtual at::Tensor prefix() const;  // [k, P, 2 L, H_kv, D]
+  // Added to the lanes' losses. [k]
+  virtual at::Tensor penalty() const;
+
+  // Every tensor [k, ...] of the method, by reference: the trained ones want a gradient, the others are
+  // constants of the lanes. Counting, optimising and dropping lanes go through it.
+  using Visit = std::function<void(at::Tensor& stack, const Training& training)>;
+  virtual void visit(const Visit& visit) = 0;
   // Views of one lane's tensors under the names that PEFT (or, for whole weights, transformers) saves them.
   virtual NamedTensors state(int64_t lane) const = 0;
-  // The reverse, for a method of one lane; throws kFormat naming what is missing, too much or of another
-  // shape.
-  void load(const NamedTensors& tensors) { assign(tensors, state(0)); }
-  // Every lane begins where the one lane of `from` stands (same method, targets and rank, else kFormat).
-  void start_from(const Method& from);
-  int64_t bytes() const;
+
+  // Called around every update: schedules of rank or of selection. `step` counts from 0.
+  virtual void before_step(int64_t step, int64_t steps);
+  virtual void after_step(int64_t step, int64_t steps);
+  // Dropout acts in training only.
+  void set_training(bool on) { training_ = on; }
+
+  // Goes on with these lanes only, in this order.
+  void keep(const std::vector<int64_t>& lanes);
+  int64_t bytes();
 
  protected:
   // A base parameter that the method changes or reads; remembers its shape for `check`.
   const at::Tensor& attach(const Model& model, const std::string& parameter);
+  // The weight of linear module `module`; throws kNotFound when it is none.
+  const at::Tensor& attach_linear(const Model& model, const std::string& module);
+  // Lane `k` draws from its own seed, whatever it is packed with.
+  at::Generator generator(int64_t k) const;
+  // Constants of the lanes: [k, 1, 1] of `value(lane)`.
+  at::Tensor per_lane(const std::function<double(const LaneSpec&)>& value) const;
+  // Where `module` stands in the targets; -1 when it is none.
+  int64_t target_index(const std::string& module) const;
+  // Methods that hold more than tensors by lane (generators) drop them here.
+  virtual void keep_more(const std::vector<int64_t>& lanes);
 
-  std::vector<LaneSpec> lanes_;
+  MethodSpec spec_;
+  bool training_ = false;
 
  private:
   std::map<std::string, std::vector<int64_t>> attached_;
 };
 
-// `targets`: names of linear modules (adapters) or of parameters (whole weights), all present in the model.
-std::unique_ptr<Method> make_method(const std::string& name, const Model& model, std::vector<LaneSpec> lanes,
-                                    const std::vector<std::string>& targets);
+// Throws kArgument for an unknown method, kNotFound for a target the model does not have.
+std::unique_ptr<Method> make_method(const Model& model, MethodSpec spec);
 
 }  // namespace cortune

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import type { Model } from '../../lib/model/load.js';
 import { runJob } from '../../lib/native/jobs.js';
 import { native } from '../../lib/native/load.js';
-import type { LaneSpec, LanesHandle, TuneArgs, TuneResult } from '../../lib/native/types.js';
+import type { LaneSpec, LanesHandle, MethodSpec, TuneArgs, TuneResult } from '../../lib/native/types.js';
 import { pack } from './run-model.js';
 import { readPlain } from './safetensors.js';
 import { type TuneGolden, tinyModel } from './tiny-models.js';
 
+/** A LoRA lane in the flat spelling of tests. */
+export type LoraLane = Partial<LaneSpec> & { rank?: number; alpha?: number };
 export type Adapter = 'adapter-initial' | 'adapter-after';
 
 /** One LoRA lane holding an adapter that peft saved. */
@@ -19,9 +21,11 @@ export async function peftLane(model: Model, name: string, golden: TuneGolden, a
     return await runJob(() =>
       native().lanesFromTensors({
         model: model.handle,
-        method: 'lora',
-        lane: { lr: 0, weightDecay: 0, seed: 0, rank, alpha },
-        targets: modules,
+        method: {
+          method: 'lora',
+          targets: modules,
+          lanes: [{ lr: 0, weightDecay: 0, seed: 0, options: { rank, alpha } }],
+        },
         names: [...saved.keys()],
         tensors,
       }),
@@ -35,7 +39,7 @@ export async function peftLane(model: Model, name: string, golden: TuneGolden, a
 export function tuneArgs(
   model: Model,
   golden: TuneGolden,
-  part: Pick<TuneArgs, 'method' | 'targets' | 'lanes'> & Partial<TuneArgs>,
+  { method, targets, lanes, ...part }: MethodSpec & Partial<TuneArgs>,
 ): TuneArgs {
   return {
     model: model.handle,
@@ -49,6 +53,7 @@ export function tuneArgs(
     eps: golden.eps,
     clip: golden.clip,
     schedule: Float64Array.from(golden.multipliers),
+    methods: [{ method, targets, lanes }],
     ...part,
   };
 }
@@ -64,9 +69,15 @@ export function lossesOf(result: TuneResult, k = 0): number[] {
 }
 
 /** LoRA lanes of the golden's rank and alpha. */
-export function loraLanes(golden: TuneGolden, lanes: readonly Partial<LaneSpec>[]): LaneSpec[] {
+export function loraLanes(golden: TuneGolden, lanes: readonly LoraLane[]): LaneSpec[] {
   const { rank, alpha } = golden.lora;
-  return lanes.map((lane) => ({ lr: 1e-2, weightDecay: 0, seed: 0, rank, alpha, ...lane }));
+  return lanes.map(({ rank: r = rank, alpha: a = alpha, ...lane }) => ({
+    lr: 1e-2,
+    weightDecay: 0,
+    seed: 0,
+    options: { rank: r, alpha: a },
+    ...lane,
+  }));
 }
 
 /** Names of all parameters: what full fine-tuning trains. */

@@ -45,9 +45,13 @@ function tune(model, onProgress, steps = 20_000) {
       ids,
       lengths,
       labels: new Uint8Array(ids.length).fill(1),
-      method: 'lora',
-      targets: ['model.layers.0.self_attn.q_proj', 'model.layers.7.self_attn.v_proj'],
-      lanes: [1e-3, 1e-4].map((lr, seed) => ({ lr, weightDecay: 0, seed, rank: 8, alpha: 16 })),
+      methods: [
+        {
+          method: 'lora',
+          targets: ['model.layers.0.self_attn.q_proj', 'model.layers.7.self_attn.v_proj'],
+          lanes: [1e-3, 1e-4].map((lr, seed) => ({ lr, weightDecay: 0, seed, options: { rank: 8, alpha: 16 } })),
+        },
+      ],
       order: Int32Array.from({ length: steps * 2 }, (_, i) => i % 4),
       steps,
       batch: 2,

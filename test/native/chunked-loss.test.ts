@@ -71,7 +71,7 @@ describe.each([
   }, async () => {
     using model = await loadModel(folder);
     const part = {
-      method: 'full',
+      method: 'whole',
       targets: allParameters(model),
       lanes: [{ lr: 1e-2, weightDecay: 0, seed: 0, rank: 0, alpha: 0 }],
       steps: 3,

@@ -1,11 +1,11 @@
 /** Lanes: packed ones equal solo ones, a diverging one disturbs no other, seeds decide all. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../lib/model/load.js';
-import type { LaneSpec, TuneResult } from '../../lib/native/types.js';
+import type { TuneResult } from '../../lib/native/types.js';
 import { expectClose, expectEachClose } from '../helpers/arrays.js';
 import { forward, laneTensors, loss } from '../helpers/run-model.js';
 import { tinyModel, tuneGoldenOf } from '../helpers/tiny-models.js';
-import { loraLanes, lossesOf, runTune, tuneArgs } from '../helpers/tuning.js';
+import { type LoraLane, loraLanes, lossesOf, runTune, tuneArgs } from '../helpers/tuning.js';
 
 // The project's bound for packed against solo; the same sums in another order, so the difference is rounding only.
 const kTolerance = 1e-4;
@@ -24,7 +24,7 @@ describe.each(kNames)('lanes on %s', (name) => {
     for (const thing of open) thing.dispose();
   });
 
-  async function lora(lanes: readonly Partial<LaneSpec>[]): Promise<TuneResult> {
+  async function lora(lanes: readonly LoraLane[]): Promise<TuneResult> {
     const args = tuneArgs(model, golden, {
       method: 'lora',
       targets: golden.lora.modules,

@@ -3,10 +3,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../lib/model/load.js';
 import { runJob } from '../../lib/native/jobs.js';
 import { native } from '../../lib/native/load.js';
-import type { EmbedArgs, LaneSpec, ModelHandle, TuneArgs } from '../../lib/native/types.js';
+import type { EmbedArgs, MethodSpec, ModelHandle, TuneArgs } from '../../lib/native/types.js';
 import { forward, loss, pack, take } from '../helpers/run-model.js';
 import { goldenOf, tinyModel, tuneGoldenOf } from '../helpers/tiny-models.js';
-import { allParameters, loraLanes, lossesOf, runTune, tuneArgs } from '../helpers/tuning.js';
+import { type LoraLane, loraLanes, lossesOf, runTune, tuneArgs } from '../helpers/tuning.js';
 
 const models = new Map<string, Model>();
 const model = (name: string) => models.get(name)!;
@@ -153,14 +153,14 @@ describe('embed', () => {
 
 describe('tune', () => {
   const golden = tuneGoldenOf('llama');
-  const args = (part: Partial<TuneArgs> = {}): TuneArgs =>
+  const args = (part: Partial<TuneArgs & MethodSpec> = {}): TuneArgs =>
     tuneArgs(model('llama'), golden, {
       method: 'lora',
       targets: golden.lora.modules,
       lanes: loraLanes(golden, [{ seed: 1 }]),
       ...part,
     });
-  const lane = (part: Partial<LaneSpec>): Partial<TuneArgs> => ({ lanes: loraLanes(golden, [part]) });
+  const lane = (part: LoraLane): Partial<MethodSpec> => ({ lanes: loraLanes(golden, [part]) });
 
   it.each([
     ['a learning rate that is NaN', lane({ lr: Number.NaN }), 'lr'],
@@ -181,7 +181,7 @@ describe('tune', () => {
     ['steps whose product overflows', { steps: 2 ** 32, batch: 2 ** 32 }, 'order'],
     ['beta1 that is NaN', { beta1: Number.NaN }, 'beta1'],
     ['clipping that is NaN', { clip: Number.NaN }, 'clip'],
-  ] as [string, Partial<TuneArgs>, string][])('%s', async (_, part, says) => {
+  ] as [string, Partial<TuneArgs & MethodSpec>, string][])('%s', async (_, part, says) => {
     await expect(runTune(args(part))).rejects.toMatchObject({
       code: 'ERR_ARGUMENT',
       message: expect.stringContaining(says),
@@ -217,13 +217,6 @@ describe('tune', () => {
   it('ids that the model does not know', async () => {
     const ids = Int32Array.from(golden.sequences.flat()).fill(320);
     await expect(runTune(args({ ids }))).rejects.toMatchObject({ code: 'ERR_DATA' });
-  });
-
-  it('two lanes of full fine-tuning in one pass', async () => {
-    const lanes = loraLanes(golden, [{}, {}]);
-    await expect(
-      runTune(args({ method: 'full', targets: allParameters(model('llama')), lanes })),
-    ).rejects.toMatchObject({ code: 'ERR_ARGUMENT' });
   });
 
   it('an encoder', async () => {

@@ -80,8 +80,8 @@ describe.each(kTunedModels)('%s', (name) => {
 
   it.each([0, 1])('has the ten losses of full fine-tuning, learning rate %i', async (k) => {
     const { lr, weightDecay, losses } = golden.full.lanes[k]!;
-    const lanes = [{ lr, weightDecay, seed: 0, rank: 0, alpha: 0 }];
-    const result = await tuned(tuneArgs(model, golden, { method: 'full', targets: allParameters(model), lanes }));
+    const lanes = [{ lr, weightDecay, seed: 0 }];
+    const result = await tuned(tuneArgs(model, golden, { method: 'whole', targets: allParameters(model), lanes }));
     expectEachClose(lossesOf(result), losses, kLosses, 'loss');
     if (k > 0) return;
     const { logits } = await forward(model, [goldenOf(name).ids[1]!], result.lanes);

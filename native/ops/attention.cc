@@ -1,0 +1,111 @@
+// Attention per group of equally long sequences.
+#include "attention.h"
+
+#include <algorithm>
+
+namespace cortune {
+namespace {
+
+// Rows of one group as a batch of sequences. [K, N, H, D] -> [K * B, H, T, D]
+at::Tensor as_batch(const at::Tensor& x, const Group& group, int64_t lanes) {
+  auto rows = x.narrow(1, group.row, group.count * group.length).expand({lanes, -1, -1, -1});
+  return rows.reshape({lanes * group.count, group.length, x.size(2), x.size(3)}).transpose(1, 2);
+}
+
+// The memory of each lane before each of its sequences. [K, M, H, D] -> [K * B, H, M, D]
+at::Tensor memory_batch(const at::Tensor& x, const Group& group, int64_t lanes) {
+  return x.unsqueeze(1)
+      .expand({lanes, group.count, -1, -1, -1})
+      .reshape({lanes * group.count, x.size(1), x.size(2), x.size(3)})
+      .transpose(1, 2);
+}
+
+// Each key head serves heads / H_kv query heads.
+at::Tensor serve(const at::Tensor& x, int64_t heads) {
+  return x.size(2) == heads ? x : x.repeat_interleave(heads / x.size(2), 2);
+}
+
+// True where a query may see a key of its own sequence. [T, T]
+at::Tensor own_mask(int64_t length, const AttentionRules& rules) {
+  auto mask = at::ones({length, length}, at::kBool);
+  if (rules.causal) mask.tril_();
+  if (rules.causal && rules.window > 0) mask.triu_(1 - rules.window);
+  return mask;
+}
+
+// Rows of prompts that a lane does not have are no keys. [K, T], all true where every lane has as many
+at::Tensor prompt_mask(const Layout& layout, int64_t lanes, int64_t length) {
+  auto mask = at::ones({lanes, length}, at::kBool);
+  if (layout.counts.shared) return mask;
+  for (int64_t k = 0; k < lanes; ++k)
+    mask[k].narrow(0, 0, layout.prompt - layout.counts.prompt(k)).fill_(false);
+  return mask;
+}
+
+// True where a query may see a virtual token before its sequence. [K, T, M]
+at::Tensor memory_mask(const Memory& memory, int64_t length, const AttentionRules& rules) {
+  const auto key = at::arange(memory.keys.size(1), at::kLong).view({1, 1, -1});
+  const auto count = at::tensor(memory.counts, at::kLong).view({-1, 1, 1});
+  auto mask = key.lt(count).expand({-1, length, -1});
+  if (!rules.causal || rules.window <= 0) return mask;
+  const auto query = at::arange(length, at::kLong).view({1, -1, 1}) + count;  // its position
+  return mask.logical_and((query - key).lt(rules.window));
+}
+
+bool all_equal(const std::vector<int64_t>& counts) {
+  return std::all_of(counts.begin(), counts.end(), [&](int64_t count) { return count == counts[0]; });
+}
+
+struct Shapes {
+  int64_t lanes, heads;
+};
+
+// Needs no mask beyond causality: the fast path of libtorch.
+bool is_plain(const Group& group, const Layout& layout, const Memory& memory, const AttentionRules& rules) {
+  const bool windowed = rules.causal && rules.window > 0 && group.length > rules.window;
+  const bool ragged = !layout.counts.shared && !all_equal(layout.counts.prompts);
+  return !windowed && !ragged && !memory.keys.defined();
+}
+
+// [K * B, 1, T, M + T]
+at::Tensor full_mask(const Group& group, const Layout& layout, const Memory& memory,
+                     const AttentionRules& rules, int64_t lanes) {
+  const int64_t length = group.length;
+  auto mask =
+      own_mask(length, rules).unsqueeze(0).logical_and(prompt_mask(layout, lanes, length).unsqueeze(1));
+  if (memory.keys.defined())
+    mask = at::cat({memory_mask(memory, length, rules).expand({lanes, -1, -1}), mask}, 2);
+  return mask.unsqueeze(1).expand({-1, group.count, -1, -1}).reshape({lanes * group.count, 1, length, -1});
+}
+
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Group& group,
+                  const Layout& layout, const Memory& memory, const AttentionRules& rules, Shapes shapes) {
+  auto keys = as_batch(k, group, shapes.lanes), values = as_batch(v, group, shapes.lanes);
+  std::optional<at::Tensor> mask;
+  if (!is_plain(group, layout, memory, rules)) mask = full_mask(group, layout, memory, rules, shapes.lanes);
+  if (memory.keys.defined()) {
+    keys = at::cat({memory_batch(serve(memory.keys, shapes.heads), group, shapes.lanes), keys}, 2);
+    values = at::cat({memory_batch(serve(memory.values, shapes.heads), group, shapes.lanes), values}, 2);
+  }
+  const auto output = at::scaled_dot_product_attention(as_batch(q, group, shapes.lanes), keys, values, mask,
+                                                       0.0, rules.causal && !mask);
+  return output.transpose(1, 2).reshape({shapes.lanes, group.count * group.length, shapes.heads * q.size(3)});
+}
+
+}  // namespace
+
+at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Layout& layout,
+                     const Memory& memory, const AttentionRules& rules) {
+  const Shapes shapes{
+      std::max({q.size(0), k.size(0), v.size(0), memory.keys.defined() ? memory.keys.size(0) : 1}),
+      q.size(2)};
+  const auto keys = serve(k, shapes.heads), values = serve(v, shapes.heads);
+  std::vector<at::Tensor> outputs;
+  if (layout.prompt > 0 && layout.counts.shared)
+    outputs.push_back(attend(q, keys, values, {0, 1, layout.prompt}, layout, {}, rules, shapes));
+  for (const auto& group : layout.groups)
+    outputs.push_back(attend(q, keys, values, group, layout, memory, rules, shapes));
+  return outputs.size() == 1 ? outputs[0] : at::cat(outputs, 1);  // [K, N, H * D]
+}
+
+}  // namespace cortune

@@ -1,0 +1,54 @@
+// All lanes of one batch: methods side by side, each with a range of lanes, as the one Delta the model sees.
+#pragma once
+#include "method.h"
+
+namespace cortune {
+
+// A trained tensor of some lanes.
+struct Trained {
+  LaneRange lanes;
+  at::Tensor value;  // [k, ...], a leaf
+  Training training;
+};
+
+class LaneSet : public Delta {
+ public:
+  // Lanes count through the methods in their order.
+  LaneSet(const Model& model, std::vector<MethodSpec> specs);
+
+  int64_t lanes() const override;
+  void check(const Parameters& parameters) const override;
+  std::vector<OwnParameter> parameter(const std::string& name) const override;
+  std::vector<LinearEffect> linear(const std::string& module) const override;
+  VirtualTokens virtual_tokens() const override;
+
+  const LaneSpec& spec(int64_t lane) const;
+  std::vector<Trained> trainable() const;
+  // Added to the lanes' losses; undefined for none. [K]
+  at::Tensor penalty() const;
+  void before_step(int64_t step, int64_t steps);
+  void after_step(int64_t step, int64_t steps);
+  void set_training(bool on);
+
+  // Views of one lane's tensors under the names they are saved by.
+  NamedTensors state(int64_t lane) const;
+  // The reverse; throws kFormat naming what is missing, too much or of another shape.
+  void load(int64_t lane, const NamedTensors& tensors) { assign(tensors, state(lane)); }
+  // Every lane begins where the one lane of `from` stands (same method, targets and rank, else kFormat).
+  void start_from(const LaneSet& from);
+  // Goes on with these lanes only; they must be ascending.
+  void keep(const std::vector<int64_t>& lanes);
+  int64_t bytes() const;
+
+ private:
+  struct Part {
+    std::unique_ptr<Method> method;
+    LaneRange lanes;
+  };
+  const Part& part_of(int64_t lane) const;
+  void number_lanes();
+
+  std::vector<Part> parts_;
+};
+
+}  // namespace cortune

@@ -1,0 +1,21 @@
+// Whole-weight tuning of chosen parameters: all of them (full fine-tuning, training from scratch), biases
+// (BitFit, Ben Zaken et al. 2021, arXiv:2106.10199), norms (Zhao et al. 2023, arXiv:2312.11420), some layers.
+// A lane owns a copy of each.
+#pragma once
+#include "own_parameters.h"
+
+namespace cortune {
+
+class Whole : public Method {
+ public:
+  Whole(const Model& model, MethodSpec spec);
+
+  at::Tensor parameter(const std::string& name) const override;
+  void visit(const Visit& visit) override;
+  NamedTensors state(int64_t lane) const override;
+
+ private:
+  OwnParameters own_;
+};
+
+}  // namespace cortune
