@@ -6,11 +6,11 @@ import { native } from '../native/load.js';
 import type { FoldRows } from '../native/types.js';
 import { Tensor } from '../tensor.js';
 import { adjustFdr, adjustMaximum } from './multiple.js';
-import { bootstrapDraws, type Null, parseNull, surrogateOrders, surrogatePhases } from './surrogates.js';
+import { bootstrapDraws, type Exchange, parseExchange, surrogateOrders, surrogatePhases } from './surrogates.js';
 
 export interface PermutationOptions extends JobOptions {
   /** `block:ROWS` (default `block:10`), `circular`, `phase` or `rows`; see surrogates.ts. */
-  null?: string | Null | undefined;
+  exchange?: string | Exchange | undefined;
   /** Default 1000. */
   permutations?: number | undefined;
   /** Default 0. */
@@ -53,7 +53,7 @@ export async function permutationTest(
   options: PermutationOptions = {},
 ): Promise<PermutationTest> {
   const { permutations = 1000, seed = 0, alternative = 'greater' } = options;
-  const how = typeof options.null === 'object' ? options.null : parseNull(options.null ?? 'block:10');
+  const how = typeof options.exchange === 'object' ? options.exchange : parseExchange(options.exchange ?? 'block:10');
   count('permutations', permutations);
   if (alternative !== 'greater' && alternative !== 'two-sided')
     throw expected('alternative', '`greater` or `two-sided`', alternative);

@@ -10,16 +10,16 @@ import { Random } from '../random.js';
  * - 'phase': the phases of the Fourier components are random, the same for all targets; spectrum and cross-spectra stay. Right for
  *   series that are stationary and near Gaussian.
  */
-export type Null = { kind: 'rows' } | { kind: 'block'; length: number } | { kind: 'circular' } | { kind: 'phase' };
+export type Exchange = { kind: 'rows' } | { kind: 'block'; length: number } | { kind: 'circular' } | { kind: 'phase' };
 
 const kForms = '`block:ROWS`, `circular`, `phase` or `rows`';
 
 /** Reads `block:10` (rows in a block), `circular`, `phase`, `rows`. @throws RangeError (ERR_ARGUMENT). */
-export function parseNull(text: string): Null {
+export function parseExchange(text: string): Exchange {
   const [, kind, length] = /^(rows|block|circular|phase)(?::(\d{1,6}))?$/.exec(text.trim()) ?? [];
   if (kind === 'block' && Number(length) >= 1) return { kind, length: Number(length) };
   if (length === undefined && (kind === 'rows' || kind === 'circular' || kind === 'phase')) return { kind };
-  throw expected('null', kForms, text);
+  throw expected('exchange', kForms, text);
 }
 
 /**
@@ -27,12 +27,13 @@ export function parseNull(text: string): Null {
  * @param sizes rows of each part (a test fold, a run): rows next to each other in a part are next to each other in time.
  * @throws RangeError (ERR_ARGUMENT) for 'phase', which is no order, and for blocks that leave a part whole.
  */
-export function surrogateOrders(how: Null, sizes: readonly number[], count: number, seed: number): Int32Array {
+export function surrogateOrders(how: Exchange, sizes: readonly number[], count: number, seed: number): Int32Array {
   const random = new Random(seed);
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  if (how.kind === 'phase') throw expected('null', 'an exchange of rows: `block:ROWS`, `circular` or `rows`', 'phase');
+  if (how.kind === 'phase')
+    throw expected('exchange', 'an exchange of rows: `block:ROWS`, `circular` or `rows`', 'phase');
   if (how.kind === 'block' && sizes.every((size) => size <= how.length))
-    throw expected('null', `blocks shorter than the ${Math.max(...sizes)} rows of a part`, how.length);
+    throw expected('exchange', `blocks shorter than the ${Math.max(...sizes)} rows of a part`, how.length);
   const orders = new Int32Array(count * total);
   for (let k = 0, at = 0; k < count; k++) {
     let from = 0;
@@ -44,7 +45,7 @@ export function surrogateOrders(how: Null, sizes: readonly number[], count: numb
   return orders;
 }
 
-function exchanged(how: Exclude<Null, { kind: 'phase' }>, size: number, random: Random): number[] {
+function exchanged(how: Exclude<Exchange, { kind: 'phase' }>, size: number, random: Random): number[] {
   if (how.kind === 'rows') return random.permutation(size);
   if (how.kind === 'circular') {
     const shift = Math.floor(random.uniform() * size);

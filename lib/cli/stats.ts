@@ -1,7 +1,7 @@
 /** `cortune stats`: encoding scores with permutation p-values that respect autocorrelation, corrections and intervals. */
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type Significance, significance } from '../analysis/significance.js';
-import { parseNull } from '../analysis/surrogates.js';
+import { parseExchange } from '../analysis/surrogates.js';
 import { type EncodeScores, encode, foldRows } from '../encode/encode.js';
 import {
   decimals,
@@ -18,7 +18,7 @@ import {
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
 interface Options extends CommonOptions, FeatureOptions, ResponseOptions, FitOptions {
-  null: string;
+  exchange: string;
   permutations: number;
   alternative: 'greater' | 'two-sided';
   resamples: number;
@@ -30,7 +30,7 @@ interface Options extends CommonOptions, FeatureOptions, ResponseOptions, FitOpt
 async function run(options: Options, ctx: CommandContext): Promise<void> {
   const settings = fitSettings(options);
   const { permutations, alternative, resamples, block, level, seed } = options;
-  const how = parseNull(options.null);
+  const how = parseExchange(options.exchange);
   const { matrix, columns, groups } = await readResponses(options);
   const { tensor, layers } = await readFeatures(options, ctx);
   using features = tensor;
@@ -45,7 +45,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
     ...job,
   });
   using predictions = scores.predictions!;
-  const tested = { null: how, permutations, alternative, resamples, block, level, seed };
+  const tested = { exchange: how, permutations, alternative, resamples, block, level, seed };
   const found = await significance(predictions, matrix, folds, { ...tested, ...job });
   for (const warning of scores.warnings) ctx.note(`Note: ${warning}`);
   if (how.kind === 'rows')
@@ -53,8 +53,9 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
       'Note: exchanging single rows is right for trials in random order only; time courses need block, circular or phase.',
     );
   const rows = rowsOf(scores, found);
-  ctx.result({ layers: rows, null: options.null, permutations, resamples, level, warnings: scores.warnings }, () =>
-    describe(scores, rows, options),
+  ctx.result(
+    { layers: rows, exchange: options.exchange, permutations, resamples, level, warnings: scores.warnings },
+    () => describe(scores, rows, options),
   );
 }
 
@@ -130,7 +131,7 @@ export const command: CommandModule<object, Options> = {
       .options(kFeatureOptions)
       .options(kResponseOptions)
       .options(kFitOptions)
-      .option('null', {
+      .option('exchange', {
         type: 'string',
         default: 'block:10',
         describe: 'What is exchanged within each test fold: block:ROWS, circular, phase, or rows (trials only)',
@@ -151,7 +152,7 @@ export const command: CommandModule<object, Options> = {
       .option('seed', { type: 'number', default: 0, describe: 'Of permutations and resamples' })
       .example('$0 stats --features f.safetensors --responses bold.csv --trim 5', 'Time courses: blocks of 10 volumes')
       .example(
-        '$0 stats --features f.safetensors --responses bold.npy --null phase --permutations 5000 --json',
+        '$0 stats --features f.safetensors --responses bold.npy --exchange phase --permutations 5000 --json',
         'Phase randomisation, for programs',
       )
       .epilogue(

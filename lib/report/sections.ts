@@ -67,7 +67,7 @@ export function testsTable(results: Results, summary: Summary): Html | null {
   const names = summaryTargets(scores)
     .slice(0, kTested)
     .map((t) => scores.targets[t]!.roi);
-  const { permutations, resamples, null: how, level } = record.key.stats as Record<string, string | number>;
+  const { permutations, resamples, exchange: how, level } = record.key.stats as Record<string, string | number>;
   return html`<section aria-labelledby="tests-title"><h2 id="tests-title">What the scores are worth</h2>
     <p class="quiet" id="tests-note">r at the best layer of each run${Number(resamples) > 0 ? html`, its ${100 * Number(level)} % interval over ${resamples} resamples` : null}${Number(permutations) > 0 ? html`, and p from ${permutations} permutations (${how}), corrected by Benjamini-Hochberg over all layers and targets of the run` : null}.</p>
     <div class="scroll" tabindex="0" role="region" aria-label="Tests of each run"><table aria-describedby="tests-note">

@@ -1,7 +1,7 @@
 /** The study file: what it may hold, its defaults, and how it is read. */
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
-import { parseNull } from '../analysis/surrogates.js';
+import { parseExchange } from '../analysis/surrogates.js';
 import { integer, listOf, oneOf, parseDescription, readDescription, real, section, text } from '../config.js';
 import { kDelays } from '../data/align.js';
 import { type Control, kControls } from '../data/controls.js';
@@ -131,7 +131,7 @@ const encode = section('`encode`', {
 const stats = section('`stats`', {
   permutations: integer(0, 1_000_000).default(0),
   /** What is exchanged within each test fold. */
-  null: checked('`block:ROWS`, `circular`, `phase` or `rows`', parseNull).default('block:10'),
+  exchange: checked('`block:ROWS`, `circular`, `phase` or `rows`', parseExchange).default('block:10'),
   alternative: oneOf(['greater', 'two-sided']).default('greater'),
   resamples: integer(0, 1_000_000).default(0),
   /** Rows that the bootstrap draws together. */

@@ -54,16 +54,18 @@ describe('cortune stats', () => {
   });
 
   it('prints a table, and a note where rows are exchanged', () => {
-    const { stdout, stderr } = cortune('stats', ...files, ...base, '--null', 'rows', '--permutations', '99');
+    const { stdout, stderr } = cortune('stats', ...files, ...base, '--exchange', 'rows', '--permutations', '99');
     expect(stdout).toMatch(/layer +target +r +interval +p +p FDR +p max\n[- ]+\n0 +IFG +-?0\.\d{3} +-?0\.\d{3} to /);
     expect(stderr).toMatch(/exchanging single rows is right for trials/);
   });
 
   it('says in one sentence what is wrong', () => {
-    const { status, stdout, stderr } = cortune('stats', ...files, '--null', 'blocks');
+    const { status, stdout, stderr } = cortune('stats', ...files, '--exchange', 'blocks');
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-    expect(stderr).toMatch(/^cortune: Expected `null` to be `block:ROWS`, `circular`, `phase` or `rows`, got .*\n$/);
-    expect(cortune('stats', ...files, '--null', 'block:40').stderr).toMatch(/blocks shorter than the 12 rows/);
+    expect(stderr).toMatch(
+      /^cortune: Expected `exchange` to be `block:ROWS`, `circular`, `phase` or `rows`, got .*\n$/,
+    );
+    expect(cortune('stats', ...files, '--exchange', 'block:40').stderr).toMatch(/blocks shorter than the 12 rows/);
   });
 });
 

@@ -6,7 +6,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { bootstrapScores, permutationTest } from '../../lib/analysis/resample.js';
-import { parseNull, surrogateOrders } from '../../lib/analysis/surrogates.js';
+import { parseExchange, surrogateOrders } from '../../lib/analysis/surrogates.js';
 import { pearson } from '../../lib/data/ceiling.js';
 import { makeFolds } from '../../lib/encode/folds.js';
 import { Random } from '../../lib/random.js';
@@ -42,7 +42,7 @@ describe('permutation tests under the null hypothesis', () => {
   ])('%s rejects 5 %% of series of autocorrelation %s', async (how, phi) => {
     const { predictions, responses } = simulated(300, kTests, phi, 0, 11);
     using kept = predictions;
-    const { p } = await permutationTest(kept, responses, folds(300, 2), { null: how, permutations: 399 });
+    const { p } = await permutationTest(kept, responses, folds(300, 2), { exchange: how, permutations: 399 });
     expect(rejected(p)).toBeGreaterThan(bounds.from);
     expect(rejected(p)).toBeLessThan(bounds.to);
   });
@@ -50,7 +50,7 @@ describe('permutation tests under the null hypothesis', () => {
   it('exchanged rows would reject too many: what the others are for', async () => {
     const { predictions, responses } = simulated(300, 500, 0.8, 0, 11);
     using kept = predictions;
-    const { p } = await permutationTest(kept, responses, folds(300, 2), { null: 'rows', permutations: 199 });
+    const { p } = await permutationTest(kept, responses, folds(300, 2), { exchange: 'rows', permutations: 199 });
     expect(rejected(p)).toBeGreaterThan(0.15);
   });
 
@@ -60,7 +60,7 @@ describe('permutation tests under the null hypothesis', () => {
     for (let study = 0; study < kStudies; study++) {
       const { predictions, responses } = simulated(120, 10, 0.4, 0, 1000 + study);
       using kept = predictions;
-      const options = { null: 'circular', permutations: 199, seed: study };
+      const options = { exchange: 'circular', permutations: 199, seed: study };
       const { pMax } = await permutationTest(kept, responses, folds(120, 2), options);
       if (Math.min(...pMax) <= 0.05) hits++;
     }
@@ -84,7 +84,7 @@ describe('permutation tests of planted effects', () => {
         const a = matrixOf([...planted.a, ...none.a]);
         const b = matrixOf([...planted.b.map((series, i) => (i % 2 ? series.map((v) => -v) : series)), ...none.b]);
         using predictions = Tensor.from(a.data, [300, 400]);
-        const options = { null: how, permutations: 999, alternative: 'two-sided' as const };
+        const options = { exchange: how, permutations: 999, alternative: 'two-sided' as const };
         const test = await permutationTest(predictions, b, folds(300, 2), options);
         const found = [...test.fdr].map((q) => q <= 0.05);
         right += found.slice(0, 200).filter(Boolean).length;
@@ -102,7 +102,7 @@ describe('permutation tests of planted effects', () => {
     using kept = predictions;
     for (let row = 0; row < 60; row++) responses.data[row * 3 + 2] = 4.5;
     const parts = folds(60, 3);
-    const { r, p, fdr, pMax } = await permutationTest(kept, responses, parts, { permutations: 19, null: 'phase' });
+    const { r, p, fdr, pMax } = await permutationTest(kept, responses, parts, { permutations: 19, exchange: 'phase' });
     const of = (c: number) =>
       parts.reduce((sum, { test }) => {
         const pick = (series: Float64Array) => Array.from(test, (row) => Math.fround(series[row]!));
@@ -118,7 +118,7 @@ describe('permutation tests of planted effects', () => {
     using kept = predictions;
     using one = Tensor.from(matrixOf([a[37]!]).data, [90, 1]);
     for (const how of ['block:7', 'phase']) {
-      const options = { null: how, permutations: 99, seed: 3 };
+      const options = { exchange: how, permutations: 99, seed: 3 };
       const all = await permutationTest(kept, responses, folds(90, 2), options);
       const alone = await permutationTest(one, matrixOf([b[37]!]), folds(90, 2), options);
       expect(alone.p[0]).toBe(all.p[37]);
@@ -150,9 +150,9 @@ describe('bootstrap intervals', () => {
 
 describe('what is refused', () => {
   it('forms of null hypotheses', () => {
-    expect(parseNull('block:12')).toEqual({ kind: 'block', length: 12 });
+    expect(parseExchange('block:12')).toEqual({ kind: 'block', length: 12 });
     for (const text of ['block', 'block:0', 'rows:3', 'shuffle', 'block:-1'])
-      expect(() => parseNull(text)).toThrow(/Expected `null` to be `block:ROWS`/);
+      expect(() => parseExchange(text)).toThrow(/Expected `exchange` to be `block:ROWS`/);
     expect(() => surrogateOrders({ kind: 'block', length: 50 }, [50, 30], 1, 0)).toThrow(/shorter than the 50 rows/);
   });
 
@@ -163,7 +163,7 @@ describe('what is refused', () => {
     );
     const b = { data: a.toArray(), rows: 6, columns: 2 };
     const parts = folds(6, 2);
-    const options = { null: 'rows', permutations: 9 };
+    const options = { exchange: 'rows', permutations: 9 };
     await expect(permutationTest(a, { ...b, rows: 4, columns: 3 }, parts, options)).rejects.toThrow(/\[6, 2\]/);
     await expect(permutationTest(a, b, [], options)).rejects.toThrow(/at least one/);
     await expect(permutationTest(a, b, parts, { ...options, permutations: 0 })).rejects.toThrow(/1 to 1,000,000/);
@@ -175,7 +175,7 @@ describe('what is refused', () => {
     const { predictions, responses } = simulated(300, 2000, 0, 0, 1);
     using kept = predictions;
     const signal = AbortSignal.timeout(100);
-    const options = { permutations: 3000, null: 'circular', signal };
+    const options = { permutations: 3000, exchange: 'circular', signal };
     await expect(permutationTest(kept, responses, folds(300, 2), options)).rejects.toThrow(
       expect.objectContaining({ code: 'ERR_CANCELLED' }),
     );
