@@ -61,9 +61,11 @@ export {
 } from './analysis/resample.js';
 export { type Significance, type SignificanceOptions, significance } from './analysis/significance.js';
 export { layerSimilarity, type Similarity } from './analysis/similarity.js';
+export { type Exchange, parseExchange } from './analysis/surrogates.js';
+export { type UniqueVariance, uniqueVariance, type VarianceParts } from './analysis/unique.js';
 export { type AlignOptions, alignFeatures } from './data/align.js';
 export { groupCeiling, interSubjectCeilings } from './data/ceiling.js';
-export { controlFeatures } from './data/controls.js';
+export { type Control, controlFeatures, controlMatrix } from './data/controls.js';
 export { loadDataset } from './data/dataset.js';
 export { readMatrix, readTensor, readTexts } from './data/formats/index.js';
 export { type MatValue, parseMat } from './data/formats/mat.js';

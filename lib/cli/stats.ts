@@ -2,7 +2,11 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type Significance, significance } from '../analysis/significance.js';
 import { parseExchange } from '../analysis/surrogates.js';
-import { type EncodeScores, encode, foldRows } from '../encode/encode.js';
+import { type UniqueVariance, uniqueVariance } from '../analysis/unique.js';
+import { readMatrix } from '../data/formats/index.js';
+import type { Matrix } from '../data/types.js';
+import { type EncodeOptions, type EncodeScores, encode, foldRows } from '../encode/encode.js';
+import type { Tensor } from '../tensor.js';
 import {
   decimals,
   type FeatureOptions,
@@ -25,6 +29,7 @@ interface Options extends CommonOptions, FeatureOptions, ResponseOptions, FitOpt
   block: number;
   level: number;
   seed: number;
+  controls?: string | undefined;
 }
 
 async function run(options: Options, ctx: CommandContext): Promise<void> {
@@ -47,16 +52,56 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   using predictions = scores.predictions!;
   const tested = { exchange: how, permutations, alternative, resamples, block, level, seed };
   const found = await significance(predictions, matrix, folds, { ...tested, ...job });
+  const parts = await againstControls(options, features, matrix, {
+    ...settings,
+    folds,
+    names: columns,
+    layers,
+    ...job,
+  });
   for (const warning of scores.warnings) ctx.note(`Note: ${warning}`);
   if (how.kind === 'rows')
     ctx.note(
       'Note: exchanging single rows is right for trials in random order only; time courses need block, circular or phase.',
     );
   const rows = rowsOf(scores, found);
+  const variance = parts && { variance: parts.layers };
   ctx.result(
-    { layers: rows, exchange: options.exchange, permutations, resamples, level, warnings: scores.warnings },
-    () => describe(scores, rows, options),
+    {
+      layers: rows,
+      ...variance,
+      exchange: options.exchange,
+      permutations,
+      resamples,
+      level,
+      warnings: scores.warnings,
+    },
+    () => [describe(scores, rows, options), ...(parts ? [describeParts(parts)] : [])].join('\n\n'),
   );
+}
+
+/** With --controls: what the features explain beside them. */
+async function againstControls(
+  { controls }: Options,
+  features: Tensor,
+  responses: Matrix,
+  settings: EncodeOptions,
+): Promise<UniqueVariance | undefined> {
+  if (controls === undefined) return undefined;
+  const { matrix } = await readMatrix(controls);
+  return uniqueVariance(features, matrix, responses, settings);
+}
+
+function describeParts({ layers }: UniqueVariance): string {
+  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const keys = ['model', 'controls', 'joint', 'unique', 'shared'] as const;
+  return `Held-out R2 (mean over targets), alone and together; unique: joint less controls\n\n${table(
+    ['layer', ...keys],
+    layers.map(({ layer, targets }) => [
+      String(layer),
+      ...keys.map((key) => decimals(mean(targets.map((each) => each[key]).filter((value) => !Number.isNaN(value))))),
+    ]),
+  )}`;
 }
 
 interface TestedTarget {
@@ -150,6 +195,10 @@ export const command: CommandModule<object, Options> = {
       })
       .option('level', { type: 'number', default: 0.95, describe: 'Share of resamples inside the interval' })
       .option('seed', { type: 'number', default: 0, describe: 'Of permutations and resamples' })
+      .option('controls', {
+        type: 'string',
+        describe: 'Matrix [n, controls]: also print the R2 that the features explain beside them (unique variance)',
+      })
       .example('$0 stats --features f.safetensors --responses bold.csv --trim 5', 'Time courses: blocks of 10 volumes')
       .example(
         '$0 stats --features f.safetensors --responses bold.npy --exchange phase --permutations 5000 --json',

@@ -53,6 +53,17 @@ describe('cortune stats', () => {
     expect(cortune(...args).stdout).toBe(stdout);
   });
 
+  it('says what the features explain beside controls', () => {
+    const args = ['stats', ...files, ...base, '--controls', at('f.csv'), '--permutations', '19', '--resamples', '0'];
+    const { variance } = JSON.parse(cortune(...args, '--json', '--quiet').stdout);
+    for (const { model, controls, joint, unique } of variance[0].targets) {
+      expect(controls).toBe(model);
+      expect(unique).toBe(joint - controls);
+      expect(Math.abs(unique)).toBeLessThan(0.1); // the same columns twice add nothing
+    }
+    expect(cortune(...args).stdout).toMatch(/layer +model +controls +joint +unique +shared\n/);
+  });
+
   it('prints a table, and a note where rows are exchanged', () => {
     const { stdout, stderr } = cortune('stats', ...files, ...base, '--exchange', 'rows', '--permutations', '99');
     expect(stdout).toMatch(/layer +target +r +interval +p +p FDR +p max\n[- ]+\n0 +IFG +-?0\.\d{3} +-?0\.\d{3} to /);
