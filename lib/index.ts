@@ -50,6 +50,7 @@ export {
   rdms,
   rsaCeiling,
 } from './analysis/rdm.js';
+export { type RefitOptions, refitTest } from './analysis/refit.js';
 export {
   type BootstrapOptions,
   bootstrapScores,

@@ -1,5 +1,6 @@
 /** `cortune stats`: encoding scores with permutation p-values that respect autocorrelation, corrections and intervals. */
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { refitTest } from '../analysis/refit.js';
 import { type Significance, significance } from '../analysis/significance.js';
 import { parseExchange } from '../analysis/surrogates.js';
 import { type UniqueVariance, uniqueVariance } from '../analysis/unique.js';
@@ -30,6 +31,7 @@ interface Options extends CommonOptions, FeatureOptions, ResponseOptions, FitOpt
   level: number;
   seed: number;
   controls?: string | undefined;
+  refit: boolean;
 }
 
 async function run(options: Options, ctx: CommandContext): Promise<void> {
@@ -51,7 +53,13 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   });
   using predictions = scores.predictions!;
   const tested = { exchange: how, permutations, alternative, resamples, block, level, seed };
-  const found = await significance(predictions, matrix, folds, { ...tested, ...job });
+  const found = await significance(predictions, matrix, folds, {
+    ...tested,
+    ...(options.refit && { permutations: 0 }),
+    ...job,
+  });
+  if (options.refit)
+    Object.assign(found, await refitTest(features, matrix, { ...settings, folds, groups, ...tested, ...job }));
   const parts = await againstControls(options, features, matrix, {
     ...settings,
     folds,
@@ -182,6 +190,11 @@ export const command: CommandModule<object, Options> = {
         describe: 'What is exchanged within each test fold: block:ROWS, circular, phase, or rows (trials only)',
       })
       .option('permutations', { type: 'number', default: 1000, describe: 'Permutations; 0 for none' })
+      .option('refit', {
+        type: 'boolean',
+        default: false,
+        describe: 'Exchange training rows as well and fit every permutation anew, penalties too (slow)',
+      })
       .option('alternative', {
         choices: ['greater', 'two-sided'] as const,
         default: 'greater' as const,

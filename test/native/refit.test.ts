@@ -1,0 +1,60 @@
+/** Permutation tests that fit everything again: 5 % under the null hypothesis, power, and independence of batches. */
+import { describe, expect, it } from 'vitest';
+import { refitTest } from '../../lib/analysis/refit.js';
+import { encode } from '../../lib/encode/encode.js';
+import { Random } from '../../lib/random.js';
+import { Tensor } from '../../lib/tensor.js';
+import { autoregressive, binomialBounds, matrixOf } from '../helpers/series.js';
+
+/** Autocorrelated features, and responses that are a mixture of them and of noise of their own. */
+function simulated(n: number, targets: number, share: number, seed: number) {
+  const random = new Random(seed);
+  const features = Array.from({ length: 6 }, () => autoregressive(n, 0.5, random));
+  const responses = Array.from({ length: targets }, () => {
+    const weights = features.map(() => random.normal());
+    const length = Math.hypot(...weights);
+    const own = autoregressive(n, 0.5, random);
+    return own.map((value, i) => {
+      const signal = features.reduce((sum, feature, k) => sum + (weights[k]! / length) * feature[i]!, 0);
+      return share * signal + Math.sqrt(1 - share * share) * value;
+    });
+  });
+  const { data } = matrixOf(features);
+  return { features: Tensor.from(data, [n, 6]), responses: matrixOf(responses) };
+}
+
+const options = { folds: 'contiguous:3', innerFolds: 3, alphas: [1, 100, 10_000] };
+
+describe('refitTest', () => {
+  it('rejects 5 % of targets without an effect', async () => {
+    const { features, responses } = simulated(150, 800, 0, 1);
+    using kept = features;
+    const { p } = await refitTest(kept, responses, { ...options, exchange: 'circular', permutations: 59 });
+    const rejected = p.filter((value) => value <= 0.05).length / p.length;
+    // p is a multiple of 1 / 60, of which the third is 0.05. Targets share the features, so they are not quite independent.
+    const { from, to } = binomialBounds(p.length, 0.05);
+    expect(rejected).toBeGreaterThan(from);
+    expect(rejected).toBeLessThan(to);
+  });
+
+  it('finds planted effects, and has the scores of encode', async () => {
+    const { features, responses } = simulated(150, 12, 0.6, 2);
+    using kept = features;
+    const { r, p, fdr, pMax } = await refitTest(kept, responses, { ...options, permutations: 199 });
+    const { layers } = await encode(kept, responses, options);
+    expect([...r]).toEqual(layers[0]!.targets.map((target) => target.r));
+    expect(p.filter((value) => value <= 0.05).length).toBeGreaterThan(10);
+    expect(Math.max(...p)).toBeLessThanOrEqual(Math.max(...fdr));
+    expect(pMax.filter((value) => value <= 0.05).length).toBeGreaterThan(8);
+  });
+
+  it('exchanges rows within runs only, and refuses phases', async () => {
+    const { features, responses } = simulated(60, 2, 0.3, 3);
+    using kept = features;
+    const groups = Array.from({ length: 60 }, (_, i) => (i < 40 ? 'a' : i < 50 ? 'b' : 'c'));
+    const grouped = { ...options, folds: 'grouped', groups, permutations: 9 };
+    expect((await refitTest(kept, responses, { ...grouped, exchange: 'block:5' })).p).toHaveLength(2);
+    await expect(refitTest(kept, responses, { ...grouped, exchange: 'phase' })).rejects.toThrow(/an exchange of rows/);
+    await expect(refitTest(kept, responses, { ...grouped, exchange: 'block:40' })).rejects.toThrow(/shorter than/);
+  });
+});
