@@ -60,6 +60,7 @@ export {
   permutationTest,
   type ScoreIntervals,
 } from './analysis/resample.js';
+export { fitRdms, type RsaFit, type RsaOptions } from './analysis/rsa.js';
 export { type Significance, type SignificanceOptions, significance } from './analysis/significance.js';
 export { layerSimilarity, type Similarity } from './analysis/similarity.js';
 export { type Exchange, parseExchange } from './analysis/surrogates.js';

@@ -39,6 +39,11 @@ export const kCommands: Entry[] = [
     describe: 'Predict embeddings or labels from brain responses, cross-validated',
     load: () => import('./decode.js'),
   },
+  {
+    name: 'rsa',
+    describe: 'Representational similarity: RDMs against responses, CKA and Procrustes of features',
+    load: () => import('./rsa.js'),
+  },
   { name: 'ceiling', describe: 'Noise ceilings of responses, with intervals', load: () => import('./ceiling.js') },
   { name: 'run', describe: 'Run a whole study: tune, embed, score, report', load: () => import('./run.js') },
   {

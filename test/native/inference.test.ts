@@ -9,6 +9,7 @@ import { bootstrapScores, permutationTest } from '../../lib/analysis/resample.js
 import { parseExchange, surrogateOrders } from '../../lib/analysis/surrogates.js';
 import { pearson } from '../../lib/data/ceiling.js';
 import { makeFolds } from '../../lib/encode/folds.js';
+import { native } from '../../lib/native/load.js';
 import { Random } from '../../lib/random.js';
 import { Tensor } from '../../lib/tensor.js';
 import { autoregressive, binomialBounds, matrixOf } from '../helpers/series.js';
@@ -39,7 +40,7 @@ describe('permutation tests under the null hypothesis', () => {
     ['circular', 0.8],
     ['phase', 0.8],
     ['rows', 0],
-  ])('%s rejects 5 %% of series of autocorrelation %s', async (how, phi) => {
+  ])('%s rejects one in twenty of series of autocorrelation %s', async (how, phi) => {
     const { predictions, responses } = simulated(300, kTests, phi, 0, 11);
     using kept = predictions;
     const { p } = await permutationTest(kept, responses, folds(300, 2), { exchange: how, permutations: 399 });
@@ -124,6 +125,31 @@ describe('permutation tests of planted effects', () => {
       expect(alone.p[0]).toBe(all.p[37]);
       expect(alone.r[0]).toBe(all.r[37]);
     }
+  });
+});
+
+describe('results', () => {
+  it('do not depend on the number of threads', async () => {
+    const { predictions, responses } = simulated(120, 300, 0.4, 0.1, 61);
+    using kept = predictions;
+    const all = async (threads: number) => {
+      native().setThreads(threads);
+      const exchanged = [];
+      for (const exchange of ['circular', 'phase'])
+        exchanged.push(await permutationTest(kept, responses, folds(120, 2), { exchange, permutations: 49 }));
+      return { exchanged, resampled: await bootstrapScores(kept, responses, folds(120, 2), { resamples: 49 }) };
+    };
+    const { threads } = native().info();
+    const [one, two] = [await all(1), await all(2)];
+    native().setThreads(threads);
+    for (const [i, test] of two.exchanged.entries()) {
+      expect(test.r).toEqual(one.exchanged[i]!.r);
+      expect(test.p).toEqual(one.exchanged[i]!.p);
+    }
+    // Products of matrices may be summed in another order: 1e-12.
+    for (const key of ['lower', 'upper', 'error'] as const)
+      for (const [c, value] of two.resampled[key].entries())
+        expect(Math.abs(value - one.resampled[key][c]!)).toBeLessThan(1e-12);
   });
 });
 
