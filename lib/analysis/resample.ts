@@ -6,7 +6,14 @@ import { native } from '../native/load.js';
 import type { FoldRows } from '../native/types.js';
 import { Tensor } from '../tensor.js';
 import { adjustFdr, adjustMaximum } from './multiple.js';
-import { bootstrapDraws, type Exchange, parseExchange, surrogateOrders, surrogatePhases } from './surrogates.js';
+import {
+  bootstrapDraws,
+  checkExchange,
+  type Exchange,
+  parseExchange,
+  surrogateOrders,
+  surrogatePhases,
+} from './surrogates.js';
 
 export interface PermutationOptions extends JobOptions {
   /** `block:ROWS` (default `block:10`), `circular`, `phase` or `rows`; see surrogates.ts. */
@@ -60,6 +67,7 @@ export async function permutationTest(
   using made = tensorOf(responses);
   const scored = scoredArgs(predictions, made ?? (responses as Tensor), folds);
   const sizes = scored.parts.map(({ rows }) => rows.length);
+  checkExchange(how, sizes);
   const orders = how.kind === 'phase' ? new Int32Array() : surrogateOrders(how, sizes, permutations, seed);
   const phases = how.kind === 'phase' ? surrogatePhases(sizes, permutations, seed) : new Float64Array();
   const found = await runJob(

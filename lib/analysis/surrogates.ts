@@ -22,6 +22,14 @@ export function parseExchange(text: string): Exchange {
   throw expected('exchange', kForms, text);
 }
 
+/** Throws a RangeError when parts of these sizes cannot be scored, or nothing could change places in any of them. */
+export function checkExchange(how: Exchange, sizes: readonly number[]): void {
+  if (Math.min(...sizes) < 2)
+    throw expected('folds', 'folds of 2 rows or more, to test scores within them', Math.min(...sizes));
+  if (how.kind === 'block' && sizes.every((size) => size <= how.length))
+    throw expected('exchange', `blocks shorter than the ${Math.max(...sizes)} rows of a part`, how.length);
+}
+
 /**
  * Orders of the rows of each part, one part after the other: [count, sum of sizes], every entry a place within the same part.
  * @param sizes rows of each part (a test fold, a run): rows next to each other in a part are next to each other in time.
@@ -32,8 +40,7 @@ export function surrogateOrders(how: Exchange, sizes: readonly number[], count: 
   const total = sizes.reduce((sum, size) => sum + size, 0);
   if (how.kind === 'phase')
     throw expected('exchange', 'an exchange of rows: `block:ROWS`, `circular` or `rows`', 'phase');
-  if (how.kind === 'block' && sizes.every((size) => size <= how.length))
-    throw expected('exchange', `blocks shorter than the ${Math.max(...sizes)} rows of a part`, how.length);
+  checkExchange(how, sizes);
   const orders = new Int32Array(count * total);
   for (let k = 0, at = 0; k < count; k++) {
     let from = 0;

@@ -41,7 +41,7 @@ export const kCommands: Entry[] = [
   },
   {
     name: 'rsa',
-    describe: 'Representational similarity: RDMs against responses, CKA and Procrustes of features',
+    describe: 'Representational similarity: RDMs against responses, CKA of features',
     load: () => import('./rsa.js'),
   },
   { name: 'ceiling', describe: 'Noise ceilings of responses, with intervals', load: () => import('./ceiling.js') },

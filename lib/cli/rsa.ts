@@ -97,7 +97,7 @@ async function toFeatures(options: Options, features: Tensor, layers: number[], 
 
 export const command: CommandModule<object, Options> = {
   command: 'rsa',
-  describe: 'Representational similarity: RDMs against responses, CKA and Procrustes of features',
+  describe: 'Representational similarity: RDMs against responses, CKA of features',
   builder: (yargs) =>
     yargs
       .options(kFeatureOptions)

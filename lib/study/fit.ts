@@ -1,15 +1,22 @@
 /** Do the numbers of a study fit its data and its models? Asked before anything is computed. */
+import { checkExchange, parseExchange } from '../analysis/surrogates.js';
 import { parseSimulated } from '../data/simulate.js';
 import { makeFolds, parseFolds } from '../encode/folds.js';
 import { expected } from '../errors.js';
 import type { StudyData } from './data.js';
 import type { StudyModel } from './models.js';
+import { isTested } from './plan.js';
 import type { Study } from './schema.js';
 
 /** Throws RangeError (ERR_ARGUMENT) or ERR_DATA for folds the rows cannot give, and layers a model does not have. */
 export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<string, StudyModel>): void {
   const { folds, inner_folds: inner, trim, gap } = study.encode;
-  makeFolds({ rows: data.rows, ...parseFolds(folds), inner, trim, gap, groups: data.measured?.groups });
+  const parts = makeFolds({ rows: data.rows, ...parseFolds(folds), inner, trim, gap, groups: data.measured?.groups });
+  if (isTested(study))
+    checkExchange(
+      study.stats.permutations > 0 ? parseExchange(study.stats.exchange) : { kind: 'rows' },
+      parts.map(({ test }) => test.length),
+    );
   const { layers } = study.embed;
   for (const [name, { config }] of models) {
     const beyond = layers === 'all' ? undefined : layers.find((layer) => layer > config.layers);

@@ -67,6 +67,9 @@ stats: {permutations: 199, exchange: circular, resamples: 100}
     writeFileSync(study, readFileSync(study, 'utf8').replace('circular', 'spiral'));
     const { status, stderr } = cortune('run', study, '--out', out);
     expect(status).toBe(2);
+    const text = readFileSync(study, 'utf8').replace('spiral', 'block:100');
+    writeFileSync(study, text);
+    expect(cortune('run', study, '--out', out).stderr).toMatch(/blocks shorter than the 71 rows of a part, got `100`/);
     expect(stderr).toMatch(/tested\.yaml:7:\d+: Expected `exchange` to be `block:ROWS`/);
   });
 });
