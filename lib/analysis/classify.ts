@@ -5,7 +5,8 @@ import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import type { FoldRows } from '../native/types.js';
 import { Tensor } from '../tensor.js';
-import { groupNumbers, pValue, shuffledOrders } from './match.js';
+import { groupNumbers, pValue } from './match.js';
+import { type Exchange, parseExchange, rowOrders } from './surrogates.js';
 
 export interface ClassifyOptions
   extends Pick<
@@ -18,6 +19,8 @@ export interface ClassifyOptions
   c?: number | undefined;
   /** Shuffles of the labels (within `groups`), each fitted anew; default 100, 0 for none. */
   permutations?: number | undefined;
+  /** What is exchanged in a shuffle: `rows` (default), `block:ROWS` or `circular` where neighbouring rows are alike. */
+  exchange?: string | Exchange | undefined;
   /** Of the shuffles; default 0. */
   seed?: number | undefined;
 }
@@ -68,7 +71,9 @@ export async function classify(
   const choosing = classifier === 'ridge' && (options.alphas === undefined || options.alphas.length > 1);
   const folds = foldRows(n, choosing, options);
   checkClasses(folds, truth, classes);
-  const sets = labelSets(truth, permutations, seed, groupNumbers(options.groups, n));
+  const how = typeof options.exchange === 'object' ? options.exchange : parseExchange(options.exchange ?? 'rows');
+  const orders = rowOrders(how, n, groupNumbers(options.groups, n), permutations, seed);
+  const sets = labelSets(truth, orders);
   using flat = Tensor.from(features.toArray(), [n, p]);
   let predicted: Float64Array;
   if (classifier === 'logistic') predicted = await byLogistic(flat, sets, classes.length, folds, c, options);
@@ -104,11 +109,10 @@ function checkClasses(folds: readonly FoldRows[], truth: Int32Array, classes: re
 }
 
 /** The labels, and each shuffle of them: [1 + permutations, n]. */
-function labelSets(truth: Int32Array, permutations: number, seed: number, groups: Int32Array): Int32Array {
-  const n = truth.length;
-  const sets = new Int32Array((permutations + 1) * n);
+function labelSets(truth: Int32Array, orders: Int32Array): Int32Array {
+  const sets = new Int32Array(truth.length + orders.length);
   sets.set(truth);
-  for (const [i, row] of shuffledOrders(n, permutations, seed, groups).entries()) sets[n + i] = truth[row]!;
+  for (const [i, row] of orders.entries()) sets[truth.length + i] = truth[row]!;
   return sets;
 }
 

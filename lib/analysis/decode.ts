@@ -4,7 +4,7 @@ import { type EncodeOptions, encode, foldRows } from '../encode/encode.js';
 import { CortuneError, expected } from '../errors.js';
 import type { FoldRows } from '../native/types.js';
 import { Tensor } from '../tensor.js';
-import { type MatchScore, matchRows } from './match.js';
+import { type MatchOptions, type MatchScore, matchRows } from './match.js';
 
 export interface DecodeOptions
   extends Pick<
@@ -32,6 +32,8 @@ export interface DecodeOptions
   within?: 'all' | 'fold' | 'group' | undefined;
   /** Shuffles of the rows for the chance level; default 0. */
   permutations?: number | undefined;
+  /** What is exchanged in a shuffle: `rows` (default), `block:ROWS` or `circular` for time courses. */
+  exchange?: MatchOptions['exchange'];
   /** Of the shuffles; default 0. */
   seed?: number | undefined;
 }
@@ -90,7 +92,15 @@ export async function decode(responses: Matrix, embeddings: Tensor, options: Dec
   using a = Tensor.from(stacked(predicted, rows, L, p), [L, rows.length, p]);
   using b = Tensor.from(stacked(truth, rows, L, p), [L, rows.length, p]);
   const groups = within === 'all' ? undefined : rows.map(labelOf(within, folds, options.groups));
-  const scores = await matchRows(a, b, { metric, groups, permutations, seed, signal, onProgress });
+  const scores = await matchRows(a, b, {
+    metric,
+    groups,
+    permutations,
+    exchange: options.exchange,
+    seed,
+    signal,
+    onProgress,
+  });
   return {
     layers: scores.map((score, l) => ({
       layer: layers[l]!,

@@ -2,17 +2,19 @@
 import { expected } from '../errors.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
-import { Random } from '../random.js';
 import { Tensor } from '../tensor.js';
+import { type Exchange, parseExchange, rowOrders } from './surrogates.js';
 
 export interface MatchOptions extends JobOptions {
   /** How alike two rows are: Pearson correlation (default) or cosine. */
   metric?: 'correlation' | 'cosine' | undefined;
   /** Group of each row (fold, run, category): rows are compared within their group only. All with all by default. */
   groups?: readonly (string | number)[] | undefined;
-  /** Shuffles of the true rows (within groups) for the chance level and the p-value; default 0. */
+  /** Exchanges of the true rows (within groups) for the chance level and the p-value; default 0. */
   permutations?: number | undefined;
-  /** Of the shuffles; default 0. */
+  /** What is exchanged: `rows` (default; trials in random order), `block:ROWS` or `circular` (time courses); see surrogates.ts. */
+  exchange?: string | Exchange | undefined;
+  /** Of the exchanges; default 0. */
   seed?: number | undefined;
 }
 
@@ -49,6 +51,7 @@ export interface MatchScore {
 export async function matchRows(predicted: Tensor, actual: Tensor, options: MatchOptions = {}): Promise<MatchScore[]> {
   const { metric = 'correlation', permutations = 0, seed = 0 } = options;
   if (metric !== 'correlation' && metric !== 'cosine') throw expected('metric', '`correlation` or `cosine`', metric);
+  const how = typeof options.exchange === 'object' ? options.exchange : parseExchange(options.exchange ?? 'rows');
   if (!Number.isInteger(permutations) || permutations < 0)
     throw expected('permutations', 'a whole number of shuffles, 0 or more', permutations);
   using made = predicted.shape.length === 2 ? Tensor.from(predicted.toArray(), [1, ...predicted.shape]) : undefined;
@@ -68,7 +71,7 @@ export async function matchRows(predicted: Tensor, actual: Tensor, options: Matc
           actual: actual.handle,
           metric,
           groups,
-          orders: shuffledOrders(n!, permutations, seed, groups),
+          orders: rowOrders(how, n!, groups, permutations, seed),
         },
         onProgress,
       ),
@@ -117,22 +120,6 @@ function groupSizes(groups: Int32Array, n: number): number[] {
   const counts = new Map<number, number>();
   for (const group of groups) counts.set(group, (counts.get(group) ?? 0) + 1);
   return Array.from(groups, (group) => counts.get(group)!);
-}
-
-/** Orders of n rows, shuffled within groups: [count, n]. */
-export function shuffledOrders(n: number, count: number, seed: number, groups: Int32Array): Int32Array {
-  const random = new Random(seed);
-  const members = new Map<number, number[]>();
-  for (let row = 0; row < n; row++) {
-    const rows = members.get(groups[row] ?? 0);
-    if (rows) rows.push(row);
-    else members.set(groups[row] ?? 0, [row]);
-  }
-  const orders = new Int32Array(count * n);
-  for (let k = 0; k < count; k++)
-    for (const rows of members.values())
-      for (const [i, at] of random.permutation(rows.length).entries()) orders[k * n + rows[i]!] = rows[at]!;
-  return orders;
 }
 
 function meanOf(values: Float64Array, map: (value: number, i: number) => number): number {

@@ -7,7 +7,7 @@ import { groupNumbers } from './match.js';
 import { adjustFdr, adjustMaximum } from './multiple.js';
 import { count, type PermutationOptions } from './resample.js';
 import type { Significance } from './significance.js';
-import { parseExchange, surrogateOrders } from './surrogates.js';
+import { parseExchange, rowOrders } from './surrogates.js';
 
 /** Permuted targets that are fitted in one call; memory grows with it, results do not change. */
 const kTargets = 20_000;
@@ -37,10 +37,7 @@ export async function refitTest(
     throw expected('alternative', '`greater` or `two-sided`', alternative);
   const how = typeof exchange === 'object' ? exchange : parseExchange(exchange);
   const { rows: n, columns: t } = responses;
-  const runs = runsOf(groupNumbers(options.groups, n), n);
-  const sizes = runs.map((run) => run.length);
-  const orders = surrogateOrders(how, sizes, permutations, seed);
-  const places = runs.flat();
+  const orders = rowOrders(how, n, groupNumbers(options.groups, n), permutations, seed);
   const score = async (data: Float32Array, columns: number, done: number) => {
     const progress = onProgress && {
       onProgress: (p: Parameters<typeof onProgress>[0]) =>
@@ -62,8 +59,8 @@ export async function refitTest(
     const some = Math.min(batch, permutations - from);
     const data = new Float32Array(n * some * t);
     for (let k = 0; k < some; k++)
-      for (const [i, row] of places.entries()) {
-        const source = places[orders[(from + k) * n + i]!]! * t;
+      for (let row = 0; row < n; row++) {
+        const source = orders[(from + k) * n + row]! * t;
         data.set(responses.data.subarray(source, source + t), (row * some + k) * t);
       }
     for (const [l, layer] of (await score(data, some * t, from)).entries())
@@ -80,15 +77,4 @@ export async function refitTest(
     fdr: adjustFdr(p),
     pMax: adjustMaximum(observed.map(size), maximum),
   };
-}
-
-/** Rows of each run, in order; all rows as one run without groups. */
-function runsOf(groups: Int32Array, n: number): number[][] {
-  const runs: number[][] = [];
-  for (let row = 0; row < n; row++) {
-    const run = groups[row] ?? 0;
-    runs[run] ??= [];
-    runs[run].push(row);
-  }
-  return runs;
 }

@@ -26,8 +26,12 @@ export function parseExchange(text: string): Exchange {
 export function checkExchange(how: Exchange, sizes: readonly number[]): void {
   if (Math.min(...sizes) < 2)
     throw expected('folds', 'folds of 2 rows or more, to test scores within them', Math.min(...sizes));
-  if (how.kind === 'block' && sizes.every((size) => size <= how.length))
-    throw expected('exchange', `blocks shorter than the ${Math.max(...sizes)} rows of a part`, how.length);
+  if (how.kind === 'block') checkBlocks(how.length, sizes);
+}
+
+function checkBlocks(length: number, sizes: readonly number[]): void {
+  if (sizes.every((size) => size <= length))
+    throw expected('exchange', `blocks shorter than the ${Math.max(...sizes)} rows of a part`, length);
 }
 
 /**
@@ -40,7 +44,7 @@ export function surrogateOrders(how: Exchange, sizes: readonly number[], count: 
   const total = sizes.reduce((sum, size) => sum + size, 0);
   if (how.kind === 'phase')
     throw expected('exchange', 'an exchange of rows: `block:ROWS`, `circular` or `rows`', 'phase');
-  checkExchange(how, sizes);
+  if (how.kind === 'block') checkBlocks(how.length, sizes);
   const orders = new Int32Array(count * total);
   for (let k = 0, at = 0; k < count; k++) {
     let from = 0;
@@ -50,6 +54,31 @@ export function surrogateOrders(how: Exchange, sizes: readonly number[], count: 
     }
   }
   return orders;
+}
+
+/**
+ * Orders of n rows that stay within their groups (runs, passages), for rows in any order: [count, n]; order k puts row `orders[k n + i]` at the
+ * place of row i. Rows of a group follow each other in time as they do in the data.
+ * @param groups number of each row's group; empty for one group.
+ */
+export function rowOrders(how: Exchange, n: number, groups: Int32Array, count: number, seed: number): Int32Array {
+  const runs: number[][] = [];
+  for (let row = 0; row < n; row++) {
+    const run = groups[row] ?? 0;
+    runs[run] ??= [];
+    runs[run].push(row);
+  }
+  const places = runs.flat();
+  const orders = surrogateOrders(
+    how,
+    runs.map((run) => run.length),
+    count,
+    seed,
+  );
+  const out = new Int32Array(count * n);
+  for (let k = 0; k < count; k++)
+    for (const [i, row] of places.entries()) out[k * n + row] = places[orders[k * n + i]!]!;
+  return out;
 }
 
 function exchanged(how: Exclude<Exchange, { kind: 'phase' }>, size: number, random: Random): number[] {

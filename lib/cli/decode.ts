@@ -2,6 +2,7 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type Classified, classify } from '../analysis/classify.js';
 import { type Decoded, decode } from '../analysis/decode.js';
+import { parseExchange } from '../analysis/surrogates.js';
 import { type NamedMatrix, pickColumns, readTexts } from '../data/formats/index.js';
 import { expected } from '../errors.js';
 import { Tensor } from '../tensor.js';
@@ -29,6 +30,7 @@ interface Options extends CommonOptions, ResponseOptions, FitOptions {
   within: 'all' | 'fold' | 'group';
   raw: boolean;
   permutations: number;
+  exchange: string;
   seed: number;
 }
 
@@ -48,6 +50,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   if ((options.features === undefined) === (options.labels === undefined))
     throw expected('features', 'given, or else --labels', options.features, 'type');
   const read = await readResponses(options, options.labels);
+  parseExchange(options.exchange);
   const regions = regionsOf(options.rois, read.columns).map((region) => ({
     ...region,
     matrix: pickColumns(read, region.columns, options.responses).matrix,
@@ -67,7 +70,7 @@ type Regions = { name: string; columns: string[]; matrix: NamedMatrix['matrix'] 
 async function toEmbeddings(options: Options, regions: Regions, given: Given, ctx: CommandContext): Promise<void> {
   const { tensor, layers } = await readFeatures({ features: options.features!, tensor: options.tensor }, ctx);
   using embeddings = tensor;
-  const { metric, within, permutations, seed, raw } = options;
+  const { metric, within, permutations, exchange, seed, raw } = options;
   const found: { region: string; decoded: Decoded }[] = [];
   for (const { name, matrix } of regions)
     found.push({
@@ -78,6 +81,7 @@ async function toEmbeddings(options: Options, regions: Regions, given: Given, ct
         metric,
         within,
         permutations,
+        exchange,
         seed,
         columns: raw ? 'raw' : 'zscore',
       }),
@@ -112,10 +116,10 @@ async function toLabels(options: Options, regions: Regions, given: Given, ctx: C
   const found: { region: string; classified: Classified }[] = [];
   for (const { name, matrix } of regions) {
     using features = Tensor.from(matrix.data, [matrix.rows, matrix.columns]);
-    const { classifier, c, permutations, seed } = options;
+    const { classifier, c, permutations, exchange, seed } = options;
     found.push({
       region: name,
-      classified: await classify(features, labels, { ...given, classifier, c, permutations, seed }),
+      classified: await classify(features, labels, { ...given, classifier, c, permutations, exchange, seed }),
     });
   }
   const json = found.map(({ region, classified }) => {
@@ -175,6 +179,11 @@ export const command: CommandModule<object, Options> = {
       })
       .option('c', { type: 'number', default: 1, describe: "Logistic: weight of the losses, scikit-learn's C" })
       .option('permutations', { type: 'number', default: 100, describe: 'Shuffles of the rows for the chance level' })
+      .option('exchange', {
+        type: 'string',
+        default: 'rows',
+        describe: 'What a shuffle exchanges: rows (trials), or block:ROWS or circular (time courses)',
+      })
       .option('seed', { type: 'number', default: 0, describe: 'Of the shuffles' })
       .example('$0 decode --responses bold.csv --features f.safetensors', '2v2 accuracy of every layer')
       .example(

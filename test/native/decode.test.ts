@@ -4,6 +4,7 @@ import { classify } from '../../lib/analysis/classify.js';
 import { decode } from '../../lib/analysis/decode.js';
 import { Random } from '../../lib/random.js';
 import { Tensor } from '../../lib/tensor.js';
+import { binomialBounds } from '../helpers/series.js';
 
 const [n, p, t] = [60, 12, 20];
 
@@ -58,6 +59,23 @@ describe('decode', () => {
     expect(one.layers[0]!.twoVsTwo).toBe(all.layers[1]!.twoVsTwo);
     expect(one.rows).toBe(n - 8);
     expect(one.layers[0]!.pairs).toBe(4 * ((13 * 12) / 2));
+  });
+
+  it('rejects 5 % of embeddings that have nothing to do with the responses', async () => {
+    const random = new Random(8);
+    const [rows, layers] = [40, 300]; // every layer is a study
+    const values = Float32Array.from({ length: layers * rows * 5 }, () => random.normal());
+    using kept = Tensor.from(values, [layers, rows, 5]);
+    const data = Float32Array.from({ length: rows * 4 }, () => random.normal());
+    const options = { alphas: [10], permutations: 39 };
+    const found = await decode({ data, rows, columns: 4 }, kept, options);
+    const rejected = found.layers.filter(({ p: value }) => value <= 0.05).length / layers;
+    const { from, to } = binomialBounds(layers, 0.05);
+    expect(rejected).toBeGreaterThan(from);
+    expect(rejected).toBeLessThan(to);
+    await expect(decode({ data, rows, columns: 4 }, kept, { ...options, exchange: 'phase' })).rejects.toThrow(
+      /an exchange of rows/,
+    );
   });
 
   it('says what is wrong', async () => {
