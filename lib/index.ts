@@ -8,12 +8,9 @@
 export {
   type CeilingKind,
   type CeilingOptions,
-  type Curve,
   ceilingOverRows,
   type ExplainableVariance,
-  type Extrapolation,
   explainableVariance,
-  extrapolatedCeiling,
   groupCeilingOverSubjects,
   kCeilings as ceilings,
   type SplitHalf,
@@ -28,6 +25,7 @@ export {
   type LayerChoice,
 } from './analysis/compare.js';
 export { type Decoded, type DecodedLayer, type DecodeOptions, decode } from './analysis/decode.js';
+export { type Curve, type Extrapolation, extrapolatedCeiling } from './analysis/extrapolate.js';
 export { type MatchOptions, type MatchScore, matchRows } from './analysis/match.js';
 export { adjustFdr, adjustMaximum } from './analysis/multiple.js';
 export {

@@ -7,8 +7,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { explainableVariance, fitCurve, splitHalf } from '../../lib/analysis/ceilings.js';
+import { explainableVariance, splitHalf } from '../../lib/analysis/ceilings.js';
 import { classify } from '../../lib/analysis/classify.js';
+import { fitCurve } from '../../lib/analysis/extrapolate.js';
 import { adjustFdr } from '../../lib/analysis/multiple.js';
 import { normalTail } from '../../lib/analysis/normal.js';
 import { effectSizes, signFlipTest, wilcoxon } from '../../lib/analysis/paired.js';

@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import {
   ceilingOverRows,
   explainableVariance,
-  extrapolatedCeiling,
   groupCeilingOverSubjects,
   kCeilings,
   splitHalf,
 } from '../../lib/analysis/ceilings.js';
+import { extrapolatedCeiling } from '../../lib/analysis/extrapolate.js';
 import { adjustFdr, adjustMaximum } from '../../lib/analysis/multiple.js';
 import { bootstrapMean, effectSizes, signFlipTest, wilcoxon } from '../../lib/analysis/paired.js';
 import { Random } from '../../lib/random.js';
