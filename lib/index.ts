@@ -83,7 +83,13 @@ export { type Results, readResults, type ScoreRow, scoreRows, summarize } from '
 export { dryRun, type RunStudyOptions, runStudy } from './study/run.js';
 export { Tensor } from './tensor.js';
 export { loadAdapter, saveAdapter } from './tune/adapter.js';
+export type { Completion, Example, Labelled, Objective } from './tune/examples.js';
+export type { Halving } from './tune/halving.js';
 export { Lanes } from './tune/lanes.js';
+export { parseMemory } from './tune/memory.js';
 export { kMethods as methods, type Method } from './tune/methods.js';
+export { type ReadExamplesOptions, readExamples } from './tune/read-examples.js';
+export type { RunOptions } from './tune/runs.js';
 export { saveModel } from './tune/save-model.js';
+export { type SweepOptions, type SweepPart, sweep } from './tune/sweep.js';
 export { type TuneOptions, type TuneResult, tune } from './tune/tune.js';

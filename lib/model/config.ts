@@ -221,6 +221,7 @@ function bert(raw: z.infer<typeof kBert>, refuse: Refuse): ModelConfig {
   return {
     ...shared(raw),
     family: 'bert',
+    tieEmbeddings: raw.tie_word_embeddings,
     intermediateSize: raw.intermediate_size,
     normEps: raw.layer_norm_eps,
     activation: activation(raw.hidden_act, refuse),

@@ -109,11 +109,27 @@ function bert(c: ModelConfig, list: List): void {
   }
 }
 
+/** Heads that a checkpoint may lack: then they are drawn as transformers draws them. */
+function bertHeads(c: ModelConfig, list: List): void {
+  list.linear('pooler.dense', c.hiddenSize, c.hiddenSize, true);
+  list.linear('cls.predictions.transform.dense', c.hiddenSize, c.hiddenSize, true);
+  list.layerNorm('cls.predictions.transform.LayerNorm', c.hiddenSize);
+  list.add('cls.predictions.bias', c.vocabSize);
+  if (!c.tieEmbeddings) list.add('cls.predictions.decoder.weight', c.vocabSize, c.hiddenSize);
+}
+
 const kFamilies = { llama, gpt2, neox, opt, bert };
 
 /** Every parameter of a model of this configuration, as native/model declares them. */
 export function expectedParameters(config: ModelConfig): Parameter[] {
   const list = new List();
   kFamilies[config.family](config, list);
+  return list.parameters;
+}
+
+/** Parameters of heads that some objectives use and a checkpoint may lack, as native/model declares them. */
+export function headParameters(config: ModelConfig): Parameter[] {
+  const list = new List();
+  if (config.family === 'bert') bertHeads(config, list);
   return list.parameters;
 }

@@ -48,13 +48,17 @@ function mendDecoders(decoder: unknown): void {
 
 const kSentinel = '\uFFFC';
 
+/** A token as tokenizer_config.json names it: a text, or an object that holds it. */
+function tokenText(token: unknown): string | undefined {
+  const text = typeof token === 'string' ? token : (token as { content?: unknown } | null | undefined)?.content;
+  return typeof text === 'string' ? text : undefined;
+}
+
 /** The special tokens that tokenizer_config.json names, as texts. */
 function specialNames(config: TokenizerConfigJson): string[] {
   const tokens = [config.bos_token, config.eos_token, config.cls_token, config.sep_token];
-  const texts = tokens.map((token) =>
-    typeof token === 'string' ? token : (token as { content?: unknown } | null)?.content,
-  );
-  return [...new Set(texts.filter((text): text is string => typeof text === 'string' && text !== ''))];
+  const texts = tokens.map(tokenText);
+  return [...new Set(texts.filter((text): text is string => text !== undefined && text !== ''))];
 }
 
 export class TextTokenizer {
@@ -70,6 +74,7 @@ export class TextTokenizer {
   private readonly after: number[];
   private readonly byContent: Map<string, number>;
   private readonly specialIds: Set<number>;
+  private readonly maskName: string | undefined;
   private readonly cleanUp: boolean;
   private readonly limit: number;
   private readonly path: string;
@@ -93,6 +98,7 @@ export class TextTokenizer {
     this.cleanUp = config.clean_up_tokenization_spaces ?? false;
     this.byContent = new Map(json.added_tokens.map(({ content, id }) => [content, id]));
     this.specialIds = new Set(json.added_tokens.filter((token) => token.special).map((token) => token.id));
+    this.maskName = tokenText(config.mask_token);
     this.align = this.alignOptions(json);
     this.firstOnly = partsOf(json.pre_tokenizer, 'pretokenizers').some((part) => part.prepend_scheme === 'first');
     const raw = json.added_tokens.filter((token) => !token.normalized).map((token) => token.content);
@@ -159,6 +165,18 @@ export class TextTokenizer {
       fuseUnknown: json.model.fuse_unk === true,
       continuing: String(json.model.continuing_subword_prefix ?? ''),
     };
+  }
+
+  /** The id that hides a token in masked language modelling (`mask_token`, else `[MASK]` or `<mask>`); undefined when there is none. */
+  get maskId(): number | undefined {
+    for (const name of [this.maskName, '[MASK]', '<mask>'])
+      if (name !== undefined && this.byContent.has(name)) return this.byContent.get(name);
+    return undefined;
+  }
+
+  /** Is `id` a token that stands for no text, as `[CLS]`? */
+  isSpecial(id: number): boolean {
+    return this.specialIds.has(id);
   }
 
   /** Ids that the tokenizer puts before and after every text. */

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { CortuneError, show } from '../errors.js';
 import type { FileHeader, ModelConfig, TensorInfo, WeightSource } from '../native/types.js';
 import { ggufSource } from './gguf-names.js';
-import { expectedParameters, type Parameter } from './parameters.js';
+import { expectedParameters, headParameters, type Parameter } from './parameters.js';
 
 /** A weight file and what its header says. */
 export interface WeightFile {
@@ -81,6 +81,7 @@ function spellings(name: string, family: ModelConfig['family']): string[] {
   const names = [name];
   if (drop && name.startsWith(drop)) names.push(name.slice(drop.length));
   if (add) names.push(add + name);
+  if (name === 'cls.predictions.bias') names.push('cls.predictions.decoder.bias');
   if (family === 'neox' && name === 'embed_out.weight') names.push('lm_head.weight');
   // BERT checkpoints converted from TensorFlow call a layer norm's weight and bias so.
   if (family === 'bert' && name.includes('LayerNorm')) {
@@ -139,13 +140,13 @@ function checkLeftovers(files: WeightFile[], weights: readonly WeightSource[]): 
 }
 
 /**
- * Finds every parameter of `config` in the files. Tensors outside the blocks that the model does not need (heads, poolers) are ignored,
- * as are buffers.
+ * Finds every parameter of `config` in the files, and those of its heads that they hold. Tensors outside the blocks that the model does not
+ * need are ignored, as are buffers.
  * Throws ERR_NOT_FOUND for a weight that no file holds, ERR_FORMAT for one of another shape or a block's weight with no place.
  */
 export function planWeights(config: ModelConfig, files: WeightFile[]): WeightPlan {
   const tables = files.map((file) => new Map(file.header.tensors.map((tensor) => [tensor.name, tensor])));
-  const weights = expectedParameters(config).map((parameter): WeightSource => {
+  const find = (parameter: Parameter): WeightSource | undefined => {
     for (const [index, file] of files.entries())
       for (const wanted of candidates(parameter, config, file)) {
         const tensor = tables[index]!.get(wanted.stored);
@@ -153,6 +154,11 @@ export function planWeights(config: ModelConfig, files: WeightFile[]): WeightPla
         checkFit(parameter, wanted, tensor, file);
         return { name: parameter.name, file: index, ...wanted };
       }
+    return undefined;
+  };
+  const weights = expectedParameters(config).map((parameter): WeightSource => {
+    const found = find(parameter);
+    if (found) return found;
     const where = files.length === 1 ? files[0]!.path : `the ${files.length} files beside ${files[0]?.path}`;
     throw new CortuneError(
       'ERR_NOT_FOUND',
@@ -161,5 +167,6 @@ export function planWeights(config: ModelConfig, files: WeightFile[]): WeightPla
     );
   });
   checkLeftovers(files, weights);
-  return { files: files.map((file) => file.path), weights };
+  const heads = headParameters(config).flatMap((parameter) => find(parameter) ?? []);
+  return { files: files.map((file) => file.path), weights: [...weights, ...heads] };
 }

@@ -106,6 +106,18 @@ export interface TensorInfo {
   shape: number[];
 }
 
+/** A parameter of a model. */
+export interface ParameterInfo {
+  name: string;
+  shape: number[];
+  /** Weight of a linear module that a method can attach to. */
+  linear: boolean;
+  /** Part of a head that only some objectives use; '' for all others. */
+  head: '' | 'masked' | 'pooler';
+  /** Drawn at random, because the checkpoint lacks it. */
+  fresh: boolean;
+}
+
 /** What a tensor file holds. For GGUF, `metadata` holds its key-value pairs (arrays as arrays); for safetensors, `__metadata__`. */
 export interface FileHeader {
   format: 'safetensors' | 'gguf';
@@ -130,6 +142,15 @@ export interface Packed {
   ids: Int32Array;
   /** Tokens of each sequence; sums to N. */
   lengths: Int32Array;
+}
+
+/** 'causal', 'masked': a token for each scored row; 'classification', 'regression': a class or a value for each sequence, through a head. */
+export type ObjectiveName = 'causal' | 'masked' | 'classification' | 'regression';
+
+/** Sequences and what is to be learnt of them. */
+export interface PackedExamples extends Packed {
+  /** 'causal', 'masked': the token to be predicted in the place of each of the N tokens, -1 for none. Others: one number a sequence. */
+  labels: Float32Array;
 }
 
 export interface EmbedArgs extends Packed {
@@ -163,33 +184,69 @@ export interface MethodSpec {
   lanes: readonly LaneSpec[];
 }
 
-export interface TuneArgs extends Packed {
+export interface TuneArgs extends PackedExamples {
   model: ModelHandle;
+  objective: ObjectiveName;
+  /** Outputs of the sequence head ('classification': their number, 'regression': 1); 0 for the others. */
+  outputs: number;
   /** Methods side by side in one batch; lanes count through them in this order. */
   methods: readonly MethodSpec[];
   /** One lane (same method, targets, rank) from which every lane begins, instead of fresh. */
   from?: LanesHandle | undefined;
-  /** Loss counts token i of `ids` when labels[i] is 1 and it is not first of its sequence. */
-  labels: Uint8Array;
-  /** Sequence numbers, `steps` rows of `batch`; -1 fills a short row. */
+  /** Sequence numbers, [steps, passes, batch]; -1 fills a short row. */
   order: Int32Array;
   steps: number;
+  /** Forward and backward passes whose gradients add up to one update. */
+  passes: number;
   batch: number;
+  /** Blocks are computed again in the backward pass instead of keeping what it needs. */
+  checkpointing: boolean;
+  /** Held-out sequences; evaluated every `every` updates (0: not in between) and after the last. */
+  validation?: PackedExamples | undefined;
+  every: number;
+  /** Evaluations without a better loss after which a lane stops, its best state kept; 0 for never. */
+  patience: number;
+  /** Numbers of updates after which only the best lanes go on, and how many. */
+  rungs: Int32Array;
+  keep: Int32Array;
   beta1: number;
   beta2: number;
   eps: number;
   /** Largest gradient norm of a lane; 0 for no clipping. */
   clip: number;
-  /** Multiplies each lane's rate, one value a step: the schedule. */
+  /** Multiplies each lane's rate: the schedule. [steps, K] */
   schedule: Float64Array;
 }
 
 export interface TuneResult {
   lanes: LanesHandle;
-  /** [steps, K]; NaN after a lane diverged. */
+  /** [steps, K]; NaN after a lane has left. */
   losses: Float64Array;
-  /** First step at which a lane's loss was not finite, else -1. */
+  /** First step at which a lane's loss or gradient was not finite, else -1. */
   failedAt: number[];
+  /** Updates after which a lane left for another reason, else -1; and the reason, else ''. */
+  stoppedAt: number[];
+  stoppedBy: ('' | 'patience' | 'halving')[];
+  /** [evaluations, K]; NaN after a lane has left. */
+  validation: Float64Array;
+  /** Updates before each evaluation. */
+  validatedAt: number[];
+  /** Updates behind each lane's state: with patience its best, else its last. */
+  bestAt: number[];
+}
+
+/** Memory that tuning takes, in bytes. */
+export interface Footprint {
+  /** N: tokens of the smaller passes. */
+  tokens: number;
+  /** Of one lane: all that the method holds, and what of it is trained (the optimiser holds twice that again). */
+  state: number;
+  trained: number;
+  /**
+   * Most that a forward and backward pass holds at each of its moments, gradients included, without the logits:
+   * (1 lane, N), (2 lanes, N), (1 lane, 2 N), (2 lanes, 2 N). [4, moments]
+   */
+  live: Float64Array;
 }
 
 /** Rows of one outer fold, and of its inner folds (numbers of rows of X). */
@@ -320,19 +377,28 @@ export interface Native {
     args: { config: ModelConfig; files: string[]; weights: WeightSource[]; seed: number },
     onProgress?: OnProgress,
   ): Job<ModelHandle>;
-  /** Every parameter: name and shape; `linear` marks weights of linear modules a method can attach to. */
-  modelParameters(model: ModelHandle): { name: string; shape: number[]; linear: boolean }[];
+  modelParameters(model: ModelHandle): ParameterInfo[];
   /** Logits [N, V] (null for encoders) and hidden states [layers + 1, N, C] of a few sequences; for tests and small uses. */
   modelForward(
     args: Packed & { model: ModelHandle; lanes?: LanesHandle | undefined; lane: number },
   ): Job<{ logits: TensorHandle | null; hidden: TensorHandle }>;
-  /** Mean next-token cross-entropy of all sequences; never holds [N, V]. */
-  modelLoss(args: Packed & { model: ModelHandle; lanes?: LanesHandle | undefined }): Job<Float64Array>;
+  /** Mean loss of each lane over all sequences, one after the other; never holds [N, V]. */
+  modelLoss(
+    args: PackedExamples & { model: ModelHandle; objective: ObjectiveName; lanes?: LanesHandle | undefined },
+  ): Job<Float64Array>;
 
   /** One [kept layers, n, C] for each lane (one without lanes). */
   embed(args: EmbedArgs, onProgress?: OnProgress): Job<TensorHandle[]>;
 
   tune(args: TuneArgs, onProgress?: OnProgress): Job<TuneResult>;
+  /** What a lane of `method` (which has one) takes in memory, from small passes. */
+  tuneFootprint(args: {
+    model: ModelHandle;
+    method: MethodSpec;
+    objective: ObjectiveName;
+    outputs: number;
+    checkpointing: boolean;
+  }): Job<Footprint>;
   /** Names and values of a lane's trained tensors, as PEFT (LoRA) or transformers (full) name them. */
   laneTensors(args: {
     lanes: LanesHandle;
@@ -344,6 +410,8 @@ export interface Native {
     model: ModelHandle;
     /** Of one lane. */
     method: MethodSpec;
+    /** Of the sequence head; 0 for none. */
+    outputs: number;
     names: string[];
     tensors: TensorHandle[];
   }): Job<LanesHandle>;

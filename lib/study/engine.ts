@@ -238,7 +238,7 @@ export class Engine implements Disposable {
         if (diverged !== null) runs.push({ ...this.failed(run, batch, divergence(run, diverged)), losses });
         else
           runs.push({
-            ...(await this.#scoreLane(run, batch, dataset, features[k]!, clock, tuned?.trainable ?? 0)),
+            ...(await this.#scoreLane(run, batch, dataset, features[k]!, clock, tuned?.trainable[k] ?? 0)),
             losses,
           });
         features[k]!.dispose();

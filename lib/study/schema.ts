@@ -9,7 +9,7 @@ import { kSubjectModes } from '../data/schema.js';
 import { kContexts, kPools } from '../embed/embed.js';
 import { kDefaultAlphas, parseAlphas } from '../encode/alphas.js';
 import { parseFolds } from '../encode/folds.js';
-import { kPackings } from '../tune/batches.js';
+import { kPackings } from '../tune/examples.js';
 import { kSchedules } from '../tune/schedule.js';
 
 const kMaxRuns = 100_000;

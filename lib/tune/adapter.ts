@@ -13,6 +13,8 @@ import { linearModules, methodOf } from './methods.js';
 const kConfigFile = 'adapter_config.json';
 const kTensorFile = 'adapter_model.safetensors';
 const kPrefix = 'base_model.model.';
+/** Tensors of a sequence head. */
+const kHead = /^base_model\.model\.(?=(?:score|classifier)\.(?:weight|bias)$)/;
 /** Of the families' causal models. */
 const kBasePrefixes = ['model.', 'transformer.', 'gpt_neox.'];
 
@@ -24,7 +26,11 @@ const kLoraConfig = z.looseObject({
   bias: z.literal('none').default('none'),
   use_dora: z.literal(false).default(false),
   use_rslora: z.boolean().default(false),
-  modules_to_save: z.null().or(z.array(z.string()).length(0)).optional(),
+  // The heads of sequence objectives.
+  modules_to_save: z
+    .null()
+    .or(z.array(z.enum(['classifier', 'score'])))
+    .optional(),
   rank_pattern: z.record(z.string(), z.never()).optional(),
   alpha_pattern: z.record(z.string(), z.never()).optional(),
   // Other ways of initialising (PiSSA, OLoRA, CorDA, LoftQ) change the base weights too.
@@ -56,7 +62,7 @@ export async function saveAdapter(
   const reached = linearModules(model).filter((name) => parts.includes(name.split('.').at(-1)!)).length;
   const config = {
     peft_type: 'LORA',
-    task_type: model.config.family === 'bert' ? 'FEATURE_EXTRACTION' : 'CAUSAL_LM',
+    task_type: taskType(model, lanes),
     base_model_name_or_path: model.name,
     r: spec.options?.rank,
     lora_alpha: spec.options?.alpha,
@@ -66,13 +72,24 @@ export async function saveAdapter(
     fan_in_fan_out: model.config.family === 'gpt2',
     inference_mode: true,
     init_lora_weights: true,
-    modules_to_save: null,
+    modules_to_save: lanes.outputs > 0 ? ['classifier', 'score'] : null, // as PEFT writes for SEQ_CLS
     rank_pattern: {},
     alpha_pattern: {},
   };
-  await writeLaneTensors(lanes, lane, dir, kTensorFile, [], options);
+  await writeLaneTensors(lanes, lane, dir, kTensorFile, [], (name) => savedName(model, lanes, name), options);
   // Last, and whole or not at all: a folder without it is no adapter.
   await writeJson(dir, kConfigFile, config);
+}
+
+function taskType(model: Model, lanes: Lanes): string {
+  if (lanes.outputs > 0) return 'SEQ_CLS';
+  return model.config.family === 'bert' ? 'FEATURE_EXTRACTION' : 'CAUSAL_LM';
+}
+
+/** PEFT's name of a tensor. Under a head, BERT's modules have a prefix more. */
+function savedName(model: Model, lanes: Lanes, name: string): string {
+  if (!name.startsWith(kPrefix)) return kPrefix + name; // a sequence head's
+  return lanes.outputs > 0 && model.config.family === 'bert' ? name.replace(kPrefix, `${kPrefix}bert.`) : name;
 }
 
 async function readConfig(dir: string): Promise<z.output<typeof kLoraConfig>> {
@@ -110,6 +127,7 @@ export async function loadAdapter(model: Model, dir: string, options: JobOptions
   const header = await runJob(() => native().inspectFile({ path }), options);
   const stored = header.tensors.map((tensor) => tensor.name);
   const { names, targets } = ownNames(model, stored, dir);
+  const outputs = header.tensors.find(({ name }) => kHead.test(name) && name.endsWith('.weight'))?.shape[0] ?? 0;
   const scale = config.use_rslora ? Math.sqrt(config.r) : 1; // rsLoRA: alpha / sqrt(r)
   const method: LaneMethod = {
     name: 'lora',
@@ -120,10 +138,10 @@ export async function loadAdapter(model: Model, dir: string, options: JobOptions
   const tensors = await runJob(() => native().readTensors({ path, names: stored }), options);
   try {
     const handle = await runJob(
-      () => native().lanesFromTensors({ model: model.handle, method, names, tensors }),
+      () => native().lanesFromTensors({ model: model.handle, method, outputs, names, tensors }),
       options,
     );
-    return new Lanes(handle, [method]);
+    return new Lanes(handle, [method], outputs);
   } finally {
     for (const tensor of tensors) tensor.dispose();
   }
@@ -138,6 +156,7 @@ function ownNames(model: Model, names: readonly string[], dir: string): { names:
   const known = new Set(modules);
   const targets = new Set<string>();
   const own = names.map((name) => {
+    if (kHead.test(name)) return name.replace(kHead, '');
     const [, path, part] = /^base_model\.model\.(.+)(\.lora_[AB]\.weight)$/.exec(name) ?? [];
     const variants =
       path === undefined ? [] : [path, ...kBasePrefixes.map((base) => base + path), path.replace(/^bert\./, '')];

@@ -5,13 +5,15 @@ import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import type { Lanes } from './lanes.js';
 
-/** Writes the tensors of one lane to `dir`/`file`, making the folder; matrices named in `transposed` as [in, out]. Throws ERR_IO. */
+/** Writes the tensors of one lane to `dir`/`file`, making the folder; matrices named in `transposed` as [in, out], under the names that
+ * `rename` makes. Throws ERR_IO. */
 export async function writeLaneTensors(
   lanes: Lanes,
   lane: number,
   dir: string,
   file: string,
   transposed: string[],
+  rename: (name: string) => string,
   options: JobOptions,
 ): Promise<void> {
   await mkdir(dir, { recursive: true });
@@ -21,7 +23,10 @@ export async function writeLaneTensors(
   );
   try {
     const path = join(dir, file);
-    await runJob(() => native().writeSafetensors({ path, names, tensors, metadata: { format: 'pt' } }), options);
+    await runJob(
+      () => native().writeSafetensors({ path, names: names.map(rename), tensors, metadata: { format: 'pt' } }),
+      options,
+    );
   } finally {
     for (const tensor of tensors) tensor.dispose();
   }

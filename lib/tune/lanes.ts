@@ -20,11 +20,14 @@ export class Lanes implements Disposable {
   readonly handle: LanesHandle;
   /** Lanes count through them in this order. */
   readonly methods: readonly LaneMethod[];
+  /** Outputs of the sequence head trained beside the methods; 0 without one. */
+  readonly outputs: number;
   readonly #lanes: readonly Lane[];
 
-  constructor(handle: LanesHandle, methods: readonly LaneMethod[]) {
+  constructor(handle: LanesHandle, methods: readonly LaneMethod[], outputs = 0) {
     this.handle = handle;
     this.methods = methods;
+    this.outputs = outputs;
     this.#lanes = methods.flatMap((method) => method.lanes.map((spec) => ({ name: method.name, method, spec })));
   }
 

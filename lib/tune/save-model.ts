@@ -29,7 +29,7 @@ export async function saveModel(
   const { name } = lanes.lane(lane);
   if (methodOf(name).adapter)
     throw expected('lanes', 'lanes of a whole-weight method; save adapters with saveAdapter', name);
-  await writeLaneTensors(lanes, lane, dir, 'model.safetensors', transposedNames(model), options);
+  await writeLaneTensors(lanes, lane, dir, 'model.safetensors', transposedNames(model), (name) => name, options);
   const parts = model.tokenizerParts();
   if (parts) {
     await writeJson(dir, 'tokenizer.json', parts.json);

@@ -1,6 +1,9 @@
 /** Learning-rate schedules, as transformers' get_{constant,linear,cosine}_schedule_with_warmup. */
 import { expected } from '../errors.js';
 
+/** One for all lanes, or one each. */
+export type PerLane<T> = T | readonly T[];
+
 export const kSchedules = ['constant', 'linear', 'cosine'] as const;
 export type Schedule = (typeof kSchedules)[number];
 

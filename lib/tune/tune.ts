@@ -1,130 +1,172 @@
-/** Tuning of K lanes of one method together, by causal language modelling on texts. */
+/** Tuning of K lanes together: causal or masked language modelling, or labels of texts. */
 import { expected } from '../errors.js';
 import type { Model } from '../model/load.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
-import type { LaneSpec } from '../native/types.js';
-import { drawOrder, type Packing, sequencesOf } from './batches.js';
-import { type LaneMethod, Lanes } from './lanes.js';
-import { type Method, methodOf, resolveTargets } from './methods.js';
-import { type Schedule, scheduleFactors } from './schedule.js';
+import type { TuneResult as NativeResult, TuneArgs } from '../native/types.js';
+import { positive, share } from './checks.js';
+import type { Example, Objective, Packing } from './examples.js';
+import { type Halving, planRungs } from './halving.js';
+import { Lanes } from './lanes.js';
+import { groupLanes, type PlannedLane, planRun, type RunOptions, runsOf, type SharedRunOptions } from './runs.js';
+import { scheduleFactors } from './schedule.js';
+import { countHead, headParts, type TrainingData, trainingData } from './training-data.js';
 
-export interface TuneOptions extends JobOptions {
+export interface TuneOptions extends JobOptions, SharedRunOptions {
+  /** The runs, one lane each; or one for each rate of `lr` with the settings beside it, where one value serves all runs or a list has one each. */
+  runs?: readonly RunOptions[];
   /** Default 'lora'. */
   method?: string;
-  /** One lane for each rate. Default: the method's. */
+  /** Default: the method's. */
   lr?: readonly number[];
-  /** One seed for all lanes, or one each: draws fresh adapters. Default 0. */
-  seeds?: number | readonly number[];
-  /** LoRA: rank (default 8) and alpha (default 8; the effect is scaled by alpha / rank). */
-  rank?: number;
-  alpha?: number;
-  /** LoRA: modules to adapt. Default: PEFT's for the family. */
-  targets?: 'all-linear' | readonly string[];
+  /** What is learnt. Default: labels that are texts 'classification', labels that are numbers 'regression', else 'causal', for encoders 'masked'. */
+  objective?: Objective;
   /** Updates. Default 50. */
   steps?: number;
-  /** Sequences in an update. Default 8. */
+  /** Sequences in a pass. Default 8. */
   batch?: number;
+  /** Passes whose gradients add up to one update (gradient accumulation): an update sees batch * accumulate sequences. Default 1. */
+  accumulate?: number;
   /** Default 'texts' (one sequence a text); 'blocks' joins and cuts into `block` tokens (default 128). */
   packing?: Packing;
   block?: number;
-  /** Default 'linear' after `warmup` steps (default 0). */
-  schedule?: Schedule;
-  warmup?: number;
-  /** Decoupled decay of the weights. Default 0. */
-  weightDecay?: number;
   /** Largest gradient norm of a lane; 0 for no clipping. Default 1. */
   clip?: number;
   beta1?: number;
   beta2?: number;
   eps?: number;
-  /** Draws the order of sequences, the same for all lanes. Default 0. */
+  /** Draws the order of sequences (and hidden tokens), the same for all lanes. Default 0. */
   dataSeed?: number;
+  /** Held-out examples; their loss is taken every `evaluateEvery` updates and after the last. */
+  validation?: readonly Example[];
+  /** Default: a tenth of the steps, at least 1. */
+  evaluateEvery?: number;
+  /** A lane stops after so many evaluations without a better validation loss; each lane ends with its best state. Default: none stops. */
+  patience?: number;
+  /** Only the best lanes go on after each rung: by validation loss, else by the mean training loss since the rung before. */
+  halving?: Halving;
+  /** Blocks are computed again in the backward pass: less memory, about a third more time, the same losses. Default false. */
+  checkpointing?: boolean;
   /** Lanes of one lane to start from instead of fresh ones (an adapter loaded before). */
   from?: Lanes;
 }
 
 export interface TuneResult {
   lanes: Lanes;
-  /** [K][steps]: mean next-token cross-entropy (nats) of each batch before its update; NaN after a lane diverged. */
+  objective: Objective;
+  /** Classes in the order of the head's outputs; empty for other objectives. */
+  classes: string[];
+  /** [K][steps]: mean loss (nats; regression: squared error) of each update's sequences before it; NaN once a lane has left. */
   losses: number[][];
-  /** Per lane: the step (from 0) at which its loss was not finite, or null. */
+  /** [K]: mean validation losses, after so many updates. */
+  validation: { updates: number; loss: number }[][];
+  /** Per lane: the step (from 0) at which its loss or gradient was not finite, or null. */
   failed: (number | null)[];
-  /** Trained parameters of one lane. */
-  trainable: number;
+  /** Per lane: after how many updates it was stopped, and why; or null. */
+  stopped: ({ updates: number; by: 'patience' | 'halving' } | null)[];
+  /** Per lane: updates behind the state it ends with. */
+  best: number[];
+  /** Trained parameters of each lane. */
+  trainable: number[];
+  /** Tokens of all training sequences. */
   tokens: number;
+  /** Parts of the model that the objective uses and the checkpoint lacks: drawn at random. */
+  fresh: string[];
 }
 
-function positive(name: string, value: number, { zero = false, integer = false } = {}): number {
-  const fine = typeof value === 'number' && Number.isFinite(value) && (zero ? value >= 0 : value > 0);
-  const kind = `${zero ? 'a non-negative' : 'a positive'} ${integer ? 'integer' : 'number'}`;
-  if (!fine || (integer && !Number.isInteger(value)))
-    throw expected(name, kind, value, typeof value === 'number' ? 'range' : 'type');
-  return value;
+/** Held-out losses: how often, and when a lane stops. */
+function evaluation(options: TuneOptions, steps: number): Pick<TuneArgs, 'every' | 'patience'> {
+  const { validation, evaluateEvery, patience } = options;
+  const count = { integer: true };
+  if (validation === undefined) {
+    if (patience !== undefined) throw expected('patience', 'left out: there is no `validation` to stop by', patience);
+    if (evaluateEvery !== undefined)
+      throw expected('evaluateEvery', 'left out: there is no `validation` to evaluate', evaluateEvery);
+    return { every: 0, patience: 0 };
+  }
+  return {
+    every: positive('evaluateEvery', evaluateEvery ?? Math.max(1, Math.round(steps / 10)), count),
+    patience: patience === undefined ? 0 : positive('patience', patience, count),
+  };
 }
 
-/** A share of the past that a running mean keeps. */
-function share(name: string, value: number): number {
-  if (typeof value !== 'number' || !(value >= 0 && value < 1))
-    throw expected(name, 'a number from 0 to below 1', value, typeof value === 'number' ? 'range' : 'type');
-  return value;
+/** What `tune` will do: checked options, data and lanes. */
+export interface Prepared {
+  data: TrainingData;
+  lanes: PlannedLane[];
+  /** Parts of the model that the objective uses and the checkpoint lacks. */
+  fresh: string[];
 }
 
-function seedOf(seeds: number | readonly number[], k: number, count: number): number {
-  if (typeof seeds !== 'number' && seeds.length !== count)
-    throw expected('seeds', `one seed or ${count}, one a lane`, seeds);
-  return positive('seeds', typeof seeds === 'number' ? seeds : seeds[k]!, { zero: true, integer: true });
+/** The runs that options ask for. @throws RangeError when they ask in two ways. */
+export function runsIn(options: TuneOptions): readonly RunOptions[] {
+  const { runs, from } = options;
+  if (runs === undefined) return runsOf(from ? { ...options, method: options.method ?? from.lane(0).name } : options);
+  if (runs.length === 0) throw expected('runs', 'at least one run', runs);
+  for (const name of [
+    'method',
+    'lr',
+    'seeds',
+    'schedule',
+    'warmup',
+    'weightDecay',
+    'rank',
+    'alpha',
+    'targets',
+  ] as const)
+    if (options[name] !== undefined)
+      throw expected(name, 'left out where `runs` are given: each run has its own', options[name]);
+  return runs;
 }
 
-function laneSpecs(method: Method, options: TuneOptions, largestRank: number): LaneSpec[] {
-  const { lr = [method.lr], seeds = 0, rank = 8, alpha = 8, weightDecay = 0 } = options;
-  if (lr.length === 0) throw expected('lr', 'at least one learning rate', lr);
-  if (!method.stackable && lr.length > 1)
-    throw expected('lr', `one learning rate: method ${method.name} tunes one lane at a time`, lr);
-  if (method.adapter && !(Number.isInteger(rank) && rank >= 1 && rank <= largestRank))
-    throw expected('rank', `an integer from 1 to ${largestRank}`, rank);
-  return lr.map((rate, k) => ({
-    lr: positive('lr', rate),
-    seed: seedOf(seeds, k, lr.length),
-    weightDecay: positive('weightDecay', weightDecay, { zero: true }),
-    ...(method.adapter ? { options: { rank, alpha: positive('alpha', alpha) } } : {}),
-  }));
+/** Everything that can be said before tuning starts. @throws as `tune`. */
+export function prepare(model: Model, examples: readonly Example[], options: TuneOptions): Prepared {
+  const { steps = 50, batch = 8, accumulate = 1, from } = options;
+  for (const [name, value] of Object.entries({ steps, batch, accumulate })) positive(name, value, { integer: true });
+  const data = trainingData(model, examples, options, steps, batch * accumulate);
+  checkHead(from, data.outputs);
+  const { fresh, unused } = headParts(model, data.objective);
+  const lanes = runsIn(options).map((run) => planRun(model, run, from, unused));
+  return { data, lanes, fresh };
+}
+
+/** The factors of all runs' rates. [steps, K] */
+function schedules(runs: readonly RunOptions[], steps: number): Float64Array {
+  const factors = new Float64Array(steps * runs.length);
+  for (const [k, { schedule = 'linear', warmup = 0 }] of runs.entries())
+    for (const [step, factor] of scheduleFactors(schedule, steps, warmup).entries())
+      factors[step * runs.length + k] = factor;
+  return factors;
 }
 
 /**
- * Tunes one lane for each learning rate, all in lockstep on the same batches; each ends as if it had run alone. AdamW (decoupled decay),
- * gradient norm clipped per lane.
- * @param texts what to learn to predict, token by token.
- * @returns lanes to embed with or to save; dispose them.
+ * Tunes all runs in lockstep on the same batches; each ends as if it had run alone. AdamW (decoupled decay), gradient norm clipped per lane.
+ * @param examples what to learn: texts, prompts with completions, or texts with labels.
+ * @returns lanes to embed with or to save, in the order of the runs; dispose them.
  * @throws RangeError for options out of range, ERR_CONFIG for unknown targets, ERR_DATA for empty texts. A lane that diverges does
  * not throw: it is in `failed`, and the others go on.
  */
-export async function tune(model: Model, texts: readonly string[], options: TuneOptions = {}): Promise<TuneResult> {
-  const { steps = 50, batch = 8, clip = 1, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, dataSeed = 0, warmup = 0 } = options;
-  const method = methodOf(options.method ?? options.from?.lane(0).name ?? 'lora');
-  positive('steps', steps, { integer: true });
-  positive('batch', batch, { integer: true });
-  const targets = options.from ? options.from.lane(0).method.targets : resolveTargets(model, method, options.targets);
-  const lanes = laneSpecs(method, startingAt(options), model.config.hiddenSize);
-  const methods: LaneMethod[] = [{ name: method.name, method: method.native, targets, lanes }];
-  const { ids, lengths } = sequencesOf(
-    model,
-    texts,
-    options.packing ?? 'texts',
-    options.block ?? Math.min(128, model.config.maxPositions),
-  );
-  const order = drawOrder(lengths.length, steps, batch, positive('dataSeed', dataSeed, { zero: true, integer: true }));
-  const args = {
+export async function tune(model: Model, examples: readonly Example[], options: TuneOptions = {}): Promise<TuneResult> {
+  const { steps = 50, batch = 8, accumulate = 1, clip = 1, beta1 = 0.9, beta2 = 0.999, eps = 1e-8 } = options;
+  const runs = runsIn(options);
+  const { data, lanes, fresh } = prepare(model, examples, options);
+  const methods = groupLanes(lanes);
+  const args: TuneArgs = {
     model: model.handle,
+    objective: data.objective,
+    outputs: data.outputs,
     methods,
     from: options.from?.handle,
-    ids,
-    lengths,
-    labels: new Uint8Array(ids.length).fill(1),
-    order,
+    ...data.train,
+    order: data.order,
     steps,
+    passes: accumulate,
     batch,
-    schedule: scheduleFactors(options.schedule ?? 'linear', steps, warmup),
+    checkpointing: options.checkpointing ?? false,
+    validation: data.held,
+    ...evaluation(options, steps),
+    ...planRungs(options.halving, steps, lanes.length),
+    schedule: schedules(runs, steps),
     clip: positive('clip', clip, { zero: true }),
     beta1: share('beta1', beta1),
     beta2: share('beta2', beta2),
@@ -132,42 +174,43 @@ export async function tune(model: Model, texts: readonly string[], options: Tune
   };
   const result = await runJob((progress) => native().tune(args, progress), options);
   return {
-    lanes: new Lanes(result.lanes, methods),
-    losses: lanes.map((_, k) => Array.from({ length: steps }, (_, step) => result.losses[step * lanes.length + k]!)),
-    failed: result.failedAt.map((step) => (step < 0 ? null : step)),
-    trainable: countTrainable(model, method, targets, lanes[0]!.options?.rank ?? 0),
-    tokens: ids.length,
+    lanes: new Lanes(result.lanes, methods, data.outputs),
+    objective: data.objective,
+    classes: data.classes,
+    ...histories(result, lanes.length, steps),
+    trainable: lanes.map(({ trainable }) => trainable + countHead(model, data.outputs)),
+    tokens: data.tokens,
+    fresh,
   };
 }
 
-/** Method, targets and rank are those of the lanes started from; whoever names others means something else. */
-function startingAt(options: TuneOptions): TuneOptions {
-  const { from, method, targets, rank, alpha } = options;
-  if (!from) return options;
-  const { name, spec } = from.lane(0);
-  const start = spec.options ?? {};
-  if (method !== undefined && method !== name)
-    throw expected('method', `${name}, that of the adapter to go on from`, method);
-  if (targets !== undefined)
-    throw expected('targets', 'left out: those of the adapter to go on from are tuned', targets);
-  if (rank !== undefined && rank !== start.rank)
-    throw expected('rank', `${start.rank}, that of the adapter to go on from`, rank);
-  const { rank: startRank, alpha: startAlpha } = start;
+/** What happened to each lane, from the native tables. */
+function histories(result: NativeResult, count: number, steps: number) {
+  const column = (values: Float64Array, k: number, rows: number) =>
+    Array.from({ length: rows }, (_, row) => values[row * count + k]!);
+  const each = Array.from({ length: count }, (_, k) => k);
+  const when = result.validatedAt;
   return {
-    ...options,
-    ...(startRank ? { rank: startRank } : {}),
-    ...((alpha ?? startAlpha) ? { alpha: alpha ?? startAlpha! } : {}),
+    losses: each.map((k) => column(result.losses, k, steps)),
+    validation: each.map((k) =>
+      column(result.validation, k, when.length)
+        .map((loss, i) => ({ updates: when[i]!, loss }))
+        .filter(({ loss }) => Number.isFinite(loss)),
+    ),
+    failed: result.failedAt.map((step) => (step < 0 ? null : step)),
+    stopped: result.stoppedAt.map((updates, k) =>
+      updates < 0 ? null : { updates, by: result.stoppedBy[k] as 'patience' | 'halving' },
+    ),
+    best: result.bestAt,
   };
 }
 
-/** Trained parameters of one lane: r (in + out) for each module LoRA adapts, every value for whole weights. */
-export function countTrainable(model: Model, method: Method, targets: readonly string[], rank: number): number {
-  const wanted = new Set(method.adapter ? targets.map((name) => `${name}.weight`) : targets);
-  return native()
-    .modelParameters(model.handle)
-    .filter((parameter) => wanted.has(parameter.name))
-    .reduce(
-      (sum, { shape }) => sum + (method.adapter ? rank * (shape[0]! + shape[1]!) : shape.reduce((a, b) => a * b, 1)),
-      0,
+/** A head that was trained before goes on; its outputs must be those of the labels. */
+function checkHead(from: Lanes | undefined, outputs: number): void {
+  if (from && from.outputs > 0 && from.outputs !== outputs)
+    throw expected(
+      'from',
+      `an adapter with a head of ${outputs} outputs, one a class of the labels`,
+      `${from.outputs} outputs`,
     );
 }

@@ -80,6 +80,10 @@ CreateArgs read_create_args(const Args& args) {
   return create;
 }
 
+at::Tensor read_source(const std::vector<std::shared_ptr<TensorFile>>& files, const Source& source) {
+  return read_weight(*files[source.file], source.stored, source.transform, source.heads);
+}
+
 std::shared_ptr<Model> create(const CreateArgs& args, const Task& task) {
   std::shared_ptr<Model> model = make_model(args.config);
   if (args.files.empty()) {
@@ -96,10 +100,17 @@ std::shared_ptr<Model> create(const CreateArgs& args, const Task& task) {
     if (found == args.sources.end())
       fail(Code::kNotFound,
            "Expected the checkpoint to have a weight `" + spec.name + "`, which it has not.");
-    const auto& source = found->second;
-    model->parameters().add(spec,
-                            read_weight(*files[source.file], source.stored, source.transform, source.heads));
+    model->parameters().add(spec, read_source(files, found->second));
   }
+  std::vector<ParameterSpec> lacking;
+  for (const auto& spec : model->declare_heads()) {
+    const auto found = args.sources.find(spec.name);
+    if (found == args.sources.end())
+      lacking.push_back(spec);
+    else
+      model->parameters().add(spec, read_source(files, found->second));
+  }
+  add_fresh_heads(*model, lacking, args.seed);
   return model;
 }
 
@@ -122,6 +133,8 @@ Napi::Value model_parameters(const Napi::CallbackInfo& info) {
     item.Set("name", Napi::String::New(env, specs[i].name));
     item.Set("shape", to_numbers(env, specs[i].shape));
     item.Set("linear", Napi::Boolean::New(env, specs[i].linear));
+    item.Set("head", Napi::String::New(env, specs[i].head));
+    item.Set("fresh", Napi::Boolean::New(env, specs[i].fresh));
     list.Set(i, item);
   }
   return list;
@@ -151,8 +164,11 @@ Napi::Value model_loss(const Napi::CallbackInfo& info) {
   return start_job(
       info.Env(), info[1],
       [model = args.handle<Model>("model"), lanes = args.optional_handle<LaneSet>("lanes"),
-       sequences = read_sequences(args)](const Task& task) {
-        return evaluate(*model, lanes.get(), sequences, task);
+       objective = args.text("objective"),
+       examples = read_examples(args, of_tokens(args.text("objective")))](const Task& task) {
+        const auto scored = make_objective(objective, lanes ? lanes->head() : nullptr);
+        check_examples(*scored, examples);
+        return evaluate(*model, lanes.get(), *scored, examples, 1, task);
       },
       [](Napi::Env env, const std::vector<double>& losses) { return to_float64(env, losses); });
 }

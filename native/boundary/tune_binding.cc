@@ -6,6 +6,7 @@
 #include "job.h"
 #include "model_handles.h"
 #include "sequences.h"
+#include "train/footprint.h"
 #include "train/loop.h"
 #include "values.h"
 
@@ -33,12 +34,19 @@ std::vector<MethodSpec> read_methods(const Args& args) {
 }
 
 TrainArgs read_train_args(const Args& args) {
+  const bool tokens = of_tokens(args.text("objective"));
   TrainArgs train;
-  train.sequences = read_sequences(args);
-  train.labels = cut("labels", args.bytes("labels"), args.int32s("lengths"));
+  train.examples = read_examples(args, tokens);
   train.order = args.int32s("order");
   train.steps = args.integer("steps");
+  train.passes = args.integer("passes");
   train.batch = args.integer("batch");
+  train.checkpointing = args.flag("checkpointing");
+  if (args.has("validation")) train.validation = read_examples(args.object("validation"), tokens);
+  train.every = args.integer("every");
+  train.patience = args.integer("patience");
+  train.rungs = args.int32s("rungs");
+  train.keep = args.int32s("keep");
   train.schedule = args.doubles("schedule");
   train.optimiser = {args.number("beta1"), args.number("beta2"), args.number("eps"), args.number("clip")};
   return train;
@@ -49,22 +57,59 @@ struct Tuned {
   TrainResult result;
 };
 
+// Lanes of the same kind again give a place to the states of those that left the batch.
+Tuned run_tune(const Model& model, const std::vector<MethodSpec>& methods, int64_t outputs,
+               const std::shared_ptr<LaneSet>& from, const std::string& objective, const TrainArgs& args,
+               const Task& task) {
+  auto lanes = std::make_shared<LaneSet>(model, methods, outputs);
+  const int64_t count = lanes->lanes();
+  if (from) lanes->start_from(*from);
+  auto result = train(model, *lanes, *make_objective(objective, lanes->head()), args, task);
+  if (lanes->lanes() < count) lanes = std::make_shared<LaneSet>(model, methods, outputs);
+  for (size_t k = 0; k < result.states.size(); ++k)
+    if (!result.states[k].empty()) lanes->load(static_cast<int64_t>(k), result.states[k]);
+  result.states.clear();
+  return {std::move(lanes), std::move(result)};
+}
+
 Napi::Value tune(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   return start_job(
       info.Env(), info[1],
       [model = args.handle<Model>("model"), from = args.optional_handle<LaneSet>("from"),
-       methods = read_methods(args), train_args = read_train_args(args)](const Task& task) {
-        auto lanes = std::make_shared<LaneSet>(*model, methods);
-        if (from) lanes->start_from(*from);
-        auto result = train(*model, *lanes, train_args, task);
-        return Tuned{std::move(lanes), std::move(result)};
+       methods = read_methods(args), outputs = args.integer("outputs"), objective = args.text("objective"),
+       train_args = read_train_args(args)](const Task& task) {
+        return run_tune(*model, methods, outputs, from, objective, train_args, task);
       },
       [](Napi::Env env, const Tuned& tuned) -> Napi::Value {
         auto object = Napi::Object::New(env);
         object.Set("lanes", Handle<LaneSet>::make(env, tuned.lanes));
         object.Set("losses", to_float64(env, tuned.result.losses));
         object.Set("failedAt", to_numbers(env, tuned.result.failed_at));
+        object.Set("stoppedAt", to_numbers(env, tuned.result.stopped_at));
+        object.Set("stoppedBy", to_strings(env, tuned.result.stopped_by));
+        object.Set("validation", to_float64(env, tuned.result.validation));
+        object.Set("validatedAt", to_numbers(env, tuned.result.validated_at));
+        object.Set("bestAt", to_numbers(env, tuned.result.best_at));
+        return object;
+      });
+}
+
+Napi::Value tune_footprint(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  return start_job(
+      info.Env(), info[1],
+      [model = args.handle<Model>("model"), method = read_method(args.object("method")),
+       objective = args.text("objective"), outputs = args.integer("outputs"),
+       checkpointing = args.flag("checkpointing")](const Task& task) {
+        return footprint(*model, method, objective, outputs, checkpointing, task);
+      },
+      [](Napi::Env env, const Footprint& found) -> Napi::Value {
+        auto object = Napi::Object::New(env);
+        object.Set("tokens", Napi::Number::New(env, static_cast<double>(found.tokens)));
+        object.Set("state", Napi::Number::New(env, static_cast<double>(found.state)));
+        object.Set("trained", Napi::Number::New(env, static_cast<double>(found.trained)));
+        object.Set("live", to_float64(env, found.live));
         return object;
       });
 }
@@ -108,8 +153,9 @@ Napi::Value lanes_from_tensors(const Napi::CallbackInfo& info) {
   for (size_t i = 0; i < names.size(); ++i) state.emplace_back(names[i], *tensors[i]);
   return start_job(
       info.Env(), info[1],
-      [model = args.handle<Model>("model"), method = read_method(args.object("method")), state](const Task&) {
-        auto lanes = std::make_shared<LaneSet>(*model, std::vector<MethodSpec>{method});
+      [model = args.handle<Model>("model"), method = read_method(args.object("method")),
+       outputs = args.integer("outputs"), state](const Task&) {
+        auto lanes = std::make_shared<LaneSet>(*model, std::vector<MethodSpec>{method}, outputs);
         lanes->load(0, state);
         return lanes;
       },
@@ -122,6 +168,7 @@ Napi::Value lanes_from_tensors(const Napi::CallbackInfo& info) {
 
 void export_tune(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "tune", tune);
+  export_function(env, exports, "tuneFootprint", tune_footprint);
   export_function(env, exports, "laneTensors", lane_tensors);
   export_function(env, exports, "lanesFromTensors", lanes_from_tensors);
 }

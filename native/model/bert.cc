@@ -45,6 +45,32 @@ at::Tensor Bert::block(const Pass& pass, int64_t layer, const at::Tensor& h) con
   return pass.layer_norm(name + ".output.LayerNorm", after + pass.linear(name + ".output.dense", inner));
 }
 
+std::vector<ParameterSpec> Bert::declare_heads() const {
+  const auto& c = config_;
+  Declare pooler, masked;
+  pooler.linear("pooler.dense", c.hidden_size, c.hidden_size, true);
+  masked.linear("cls.predictions.transform.dense", c.hidden_size, c.hidden_size, true);
+  masked.layer_norm("cls.predictions.transform.LayerNorm", c.hidden_size);
+  masked.bias("cls.predictions", c.vocab_size);
+  if (!c.tie_embeddings) masked.head("cls.predictions.decoder", c.hidden_size, c.vocab_size);
+  auto list = std::move(pooler).heads("pooler");
+  for (auto& spec : std::move(masked).heads("masked")) list.push_back(std::move(spec));
+  return list;
+}
+
+at::Tensor Bert::masked_input(const Pass& pass, const at::Tensor& h) const {
+  const std::string transform = "cls.predictions.transform";
+  return pass.layer_norm(transform + ".LayerNorm", pass.activate(pass.linear(transform + ".dense", h)));
+}
+
+std::string Bert::masked_weight() const {
+  return config_.tie_embeddings ? "embeddings.word_embeddings.weight" : "cls.predictions.decoder.weight";
+}
+
+at::Tensor Bert::pooled(const Pass& pass, const at::Tensor& h) const {
+  return at::tanh(pass.linear("pooler.dense", h));
+}
+
 at::Tensor Bert::finish(const Pass& pass, const at::Tensor& h) const {
   (void)pass;
   return h;

@@ -58,7 +58,8 @@ class Opt : public Model {
   bool projected() const { return config_.embed_size != config_.hidden_size; }
 };
 
-// BERT and MiniLM encoders: every token sees all of its sequence; no vocabulary projection.
+// BERT and MiniLM encoders: every token sees all of its sequence; no vocabulary projection but that of the
+// masked-token head.
 class Bert : public Model {
  public:
   using Model::Model;
@@ -68,6 +69,11 @@ class Bert : public Model {
   at::Tensor finish(const Pass& pass, const at::Tensor& h) const override;
   std::string word_table() const override;
   std::string head_weight() const override { return ""; }
+  std::vector<ParameterSpec> declare_heads() const override;
+  at::Tensor masked_input(const Pass& pass, const at::Tensor& h) const override;
+  std::string masked_weight() const override;
+  std::string masked_bias() const override { return "cls.predictions.bias"; }
+  at::Tensor pooled(const Pass& pass, const at::Tensor& h) const override;
   bool causal() const override { return false; }
   bool learned_positions() const override { return true; }
 };
@@ -89,10 +95,21 @@ class Declare {
   void rms_norm(const std::string& name, int64_t width) {
     list_.push_back({name + ".weight", {width}, Init::kOnes, 1, false});
   }
+  void bias(const std::string& name, int64_t width) {
+    list_.push_back({name + ".bias", {width}, Init::kZeros, 1, false});
+  }
   // The vocabulary projection of a causal model. It is part of the chunked loss, not a module that a method
   // can attach to.
   void head(const std::string& name, int64_t width, int64_t vocabulary) {
     list_.push_back({name + ".weight", {vocabulary, width}, Init::kNormal, 1, false});
+  }
+  // What was declared, as parts of head `name`; none is a module that a method can attach to.
+  std::vector<ParameterSpec> heads(const std::string& name) && {
+    for (auto& spec : list_) {
+      spec.head = name;
+      spec.linear = false;
+    }
+    return std::move(list_);
   }
   std::vector<ParameterSpec> list() && { return std::move(list_); }
 

@@ -64,6 +64,16 @@ void initialise(Model& model, uint64_t seed) {
   const auto generator = at::detail::createCPUGenerator(seed);
   for (const auto& spec : model.declare())
     model.parameters().add(spec, initial_value(spec, model.config().initializer_range, generator));
+  add_fresh_heads(model, model.declare_heads(), seed);
+}
+
+void add_fresh_heads(Model& model, const std::vector<ParameterSpec>& heads, uint64_t seed) {
+  const auto generator = at::detail::createCPUGenerator(seed);
+  for (auto spec : heads) {
+    spec.fresh = true;
+    auto value = initial_value(spec, model.config().initializer_range, generator);
+    model.parameters().add(spec, std::move(value));
+  }
 }
 
 }  // namespace cortune

@@ -42,6 +42,18 @@ class Model {
   virtual std::string word_table() const = 0;
   // Name of the vocabulary projection's weight [V, C]; empty for encoders.
   virtual std::string head_weight() const = 0;
+  // Parameters of heads that a checkpoint may lack: what it lacks is drawn as transformers draws it.
+  virtual std::vector<ParameterSpec> declare_heads() const { return {}; }
+  // What the masked-token projection multiplies, from finished states of masked tokens; its weight [V, C] and
+  // bias [V]. Names are empty for causal models.
+  virtual at::Tensor masked_input(const Pass& pass, const at::Tensor& h) const {
+    (void)pass;
+    return h;
+  }
+  virtual std::string masked_weight() const { return ""; }
+  virtual std::string masked_bias() const { return ""; }
+  // What a sequence head multiplies, from the finished state of the token that stands for the sequence.
+  virtual at::Tensor pooled(const Pass& pass, const at::Tensor& h) const { return head_input(pass, h); }
   // Does every token see only itself and what is before it?
   virtual bool causal() const { return true; }
   // Positions are learned, so there are no more than max_positions.
@@ -57,6 +69,8 @@ std::unique_ptr<Model> make_model(const ModelConfig& config);
 
 // Fills every parameter as transformers initialises the family, from `seed`.
 void initialise(Model& model, uint64_t seed);
+// Adds `heads`, which a checkpoint lacks, drawn as transformers initialises them.
+void add_fresh_heads(Model& model, const std::vector<ParameterSpec>& heads, uint64_t seed);
 
 // "model.layers.3" for ("model.layers", 3)
 inline std::string indexed(const std::string& prefix, int64_t index) {

@@ -15,6 +15,9 @@ struct ParameterSpec {
   Init init = Init::kNormal;
   double std_factor = 1;  // times the config's initializer_range
   bool linear = false;    // weight of a linear module, which a method can attach to
+  // Part of a head that only some objectives use ('masked', 'pooler'); a checkpoint may lack it.
+  std::string head = {};
+  bool fresh = false;  // drawn at random because the checkpoint lacks it
 };
 
 // In the order the family declares them.

@@ -1,5 +1,6 @@
-// AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) over the stacked parameters of ranges of lanes, each
-// lane with its own rate and decay.
+// AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) over the stacked parameters of many lanes: each lane
+// with its own rate, decay and clipping. All tensors are one list of pieces that all threads share, so that
+// many small parameters cost no more than few large ones.
 #pragma once
 #include <vector>
 
@@ -14,24 +15,34 @@ struct AdamWOptions {
   double clip;  // largest gradient norm of a lane; 0 for none
 };
 
+// What one lane does in one step.
+struct LaneStep {
+  double rate;
+  double decay;
+  double scale;  // times its gradients, before they are clipped
+  bool active;   // false: its values stay as they are
+};
+
 class AdamW {
  public:
-  // `rates` and `decays` of the K lanes.
-  AdamW(std::vector<Trained> parameters, std::vector<double> rates, std::vector<double> decays,
-        AdamWOptions options);
+  AdamW(std::vector<Trained> trained, AdamWOptions options);
 
-  // One update. `factor` multiplies every lane's rate (the schedule). Lanes with `active[k]` false keep their
-  // values. Throws away the gradients.
-  void step(double factor, const std::vector<bool>& active);
+  // One update; throws away the gradients. Returns which active lanes had a gradient that is not finite: they
+  // stay as they are.
+  std::vector<bool> step(const std::vector<LaneStep>& lanes);
+  // Only `lanes` (ascending) go on, as lanes 0, 1, ..; `trained` is what is left of the tensors, in the
+  // same order.
+  void keep(std::vector<Trained> trained, const std::vector<int64_t>& lanes);
 
  private:
-  std::vector<double> clip_factors() const;
+  struct Piece;
+  std::vector<Piece> pieces(const std::vector<LaneStep>& lanes);
+  std::vector<double> norms(const std::vector<Piece>& pieces, int64_t lanes) const;
+  void update(const std::vector<Piece>& pieces, const std::vector<double>& clips) const;
 
-  std::vector<Trained> parameters_;
+  std::vector<Trained> trained_;
   std::vector<at::Tensor> first_;  // moments
   std::vector<at::Tensor> second_;
-  std::vector<double> rates_;
-  std::vector<double> decays_;
   AdamWOptions options_;
   int64_t steps_ = 0;
 };

@@ -3,10 +3,14 @@
 
 namespace cortune {
 
-LaneSet::LaneSet(const Model& model, std::vector<MethodSpec> specs) {
+LaneSet::LaneSet(const Model& model, std::vector<MethodSpec> specs, int64_t outputs) {
   if (specs.empty()) fail(Code::kArgument, "Expected at least one method, got none.");
   for (auto& spec : specs) parts_.push_back({make_method(model, std::move(spec)), {}});
   number_lanes();
+  if (outputs == 0) return;
+  std::vector<uint64_t> seeds;
+  for (int64_t k = 0; k < lanes(); ++k) seeds.push_back(spec(k).seed);
+  head_ = std::make_shared<Head>(model, outputs, seeds);
 }
 
 void LaneSet::number_lanes() {
@@ -67,6 +71,7 @@ std::vector<Trained> LaneSet::trainable() const {
     part.method->visit([&](at::Tensor& stack, const Training& training) {
       if (stack.requires_grad()) list.push_back({part.lanes, stack, training});
     });
+  if (head_) head_->visit([&](at::Tensor& stack) { list.push_back({{0, lanes()}, stack, {}}); });
   return list;
 }
 
@@ -95,13 +100,21 @@ void LaneSet::set_training(bool on) {
 
 NamedTensors LaneSet::state(int64_t lane) const {
   const auto& part = part_of(lane);
-  return part.method->state(lane - part.lanes.first);
+  auto state = part.method->state(lane - part.lanes.first);
+  if (head_)
+    for (auto& each : head_->state(lane)) state.push_back(std::move(each));
+  return state;
 }
 
 void LaneSet::start_from(const LaneSet& from) {
   if (from.lanes() != 1)
     fail(Code::kArgument, "Expected `from` to hold one lane, got " + std::to_string(from.lanes()) + ".");
-  for (int64_t k = 0; k < lanes(); ++k) load(k, from.state(0));
+  for (int64_t k = 0; k < lanes(); ++k) {
+    auto start = from.state(0);
+    if (head_ && !from.head_)
+      for (auto& each : head_->state(k)) start.push_back(std::move(each));
+    load(k, start);
+  }
 }
 
 void LaneSet::keep(const std::vector<int64_t>& lanes) {
@@ -118,6 +131,7 @@ void LaneSet::keep(const std::vector<int64_t>& lanes) {
   if (kept.empty()) fail(Code::kArgument, "Expected at least one lane to go on, got none.");
   parts_ = std::move(kept);
   number_lanes();
+  if (head_) head_->keep(lanes);
 }
 
 int64_t LaneSet::bytes() const {

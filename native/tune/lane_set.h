@@ -1,5 +1,7 @@
-// All lanes of one batch: methods side by side, each with a range of lanes, as the one Delta the model sees.
+// All lanes of one batch: methods side by side, each with a range of lanes, as the one Delta the model sees;
+// and the lanes' heads, where a sequence objective trains them.
 #pragma once
+#include "head.h"
 #include "method.h"
 
 namespace cortune {
@@ -14,7 +16,8 @@ struct Trained {
 class LaneSet : public Delta {
  public:
   // Lanes count through the methods in their order.
-  LaneSet(const Model& model, std::vector<MethodSpec> specs);
+  // `outputs` of a head for sequences; 0 for none.
+  LaneSet(const Model& model, std::vector<MethodSpec> specs, int64_t outputs = 0);
 
   int64_t lanes() const override;
   void check(const Parameters& parameters) const override;
@@ -23,6 +26,8 @@ class LaneSet : public Delta {
   VirtualTokens virtual_tokens() const override;
 
   const LaneSpec& spec(int64_t lane) const;
+  // Null without one.
+  const std::shared_ptr<Head>& head() const { return head_; }
   std::vector<Trained> trainable() const;
   // Added to the lanes' losses; undefined for none. [K]
   at::Tensor penalty() const;
@@ -34,7 +39,8 @@ class LaneSet : public Delta {
   NamedTensors state(int64_t lane) const;
   // The reverse; throws kFormat naming what is missing, too much or of another shape.
   void load(int64_t lane, const NamedTensors& tensors) { assign(tensors, state(lane)); }
-  // Every lane begins where the one lane of `from` stands (same method, targets and rank, else kFormat).
+  // Every lane begins where the one lane of `from` stands (same method, targets and rank, else kFormat), with
+  // its head if it has one.
   void start_from(const LaneSet& from);
   // Goes on with these lanes only; they must be ascending.
   void keep(const std::vector<int64_t>& lanes);
@@ -49,6 +55,7 @@ class LaneSet : public Delta {
   void number_lanes();
 
   std::vector<Part> parts_;
+  std::shared_ptr<Head> head_;
 };
 
 }  // namespace cortune

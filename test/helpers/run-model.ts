@@ -3,6 +3,7 @@ import type { Model } from '../../lib/model/load.js';
 import { runJob } from '../../lib/native/jobs.js';
 import { native } from '../../lib/native/load.js';
 import type { LanesHandle, Packed, TensorHandle } from '../../lib/native/types.js';
+import { nextTokens } from '../../lib/tune/examples.js';
 import type { PlainTensor, PlainTensors } from './safetensors.js';
 
 /** Sequences one after the other, without padding. */
@@ -39,7 +40,9 @@ export async function loss(
   sequences: readonly (readonly number[])[],
   lanes?: LanesHandle,
 ): Promise<Float64Array> {
-  return runJob(() => native().modelLoss({ model: model.handle, ...pack(sequences), lanes }));
+  const labels = Float32Array.from(sequences.flatMap((ids) => [...nextTokens(Int32Array.from(ids), 1)]));
+  const args = { model: model.handle, objective: 'causal' as const, ...pack(sequences), labels, lanes };
+  return runJob(() => native().modelLoss(args));
 }
 
 /** The trained tensors of one lane by name. */

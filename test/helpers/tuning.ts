@@ -26,6 +26,7 @@ export async function peftLane(model: Model, name: string, golden: TuneGolden, a
           targets: modules,
           lanes: [{ lr: 0, weightDecay: 0, seed: 0, options: { rank, alpha } }],
         },
+        outputs: 0,
         names: [...saved.keys()],
         tensors,
       }),
@@ -44,18 +45,33 @@ export function tuneArgs(
   return {
     model: model.handle,
     ...pack(golden.sequences),
-    labels: Uint8Array.from(golden.labels.flat()),
+    objective: 'causal',
+    outputs: 0,
+    labels: Float32Array.from(
+      golden.sequences.flatMap((ids, s) => ids.map((id, t) => (golden.labels[s]![t] ? id : -1))),
+    ),
     order: Int32Array.from(golden.order.flat()),
     steps: golden.order.length,
+    passes: 1,
     batch: golden.order[0]!.length,
+    checkpointing: false,
+    every: 0,
+    patience: 0,
+    rungs: new Int32Array(0),
+    keep: new Int32Array(0),
     beta1: golden.beta1,
     beta2: golden.beta2,
     eps: golden.eps,
     clip: golden.clip,
-    schedule: Float64Array.from(golden.multipliers),
+    schedule: forLanes(golden.multipliers, lanes.length),
     methods: [{ method, targets, lanes }],
     ...part,
   };
+}
+
+/** One schedule for all lanes. [steps, lanes] */
+export function forLanes(multipliers: readonly number[], lanes: number): Float64Array {
+  return Float64Array.from(multipliers.flatMap((factor) => new Array<number>(lanes).fill(factor)));
 }
 
 export async function runTune(args: TuneArgs): Promise<TuneResult> {

@@ -172,7 +172,7 @@ describe('tune', () => {
     ['no lanes', { lanes: [] }, 'lane'],
     ['no targets', { targets: [] }, 'targets'],
     ['a method that there is not', { method: 'lorax' }, 'lora'],
-    ['labels of another number', { labels: new Uint8Array(3) }, 'labels'],
+    ['labels of another number', { labels: new Float32Array(3) }, 'labels'],
     ['order of another number', { order: new Int32Array(3) }, 'order'],
     ['order that names no sequence', { order: new Int32Array(40).fill(10) }, 'order'],
     ['schedule of another number', { schedule: new Float64Array(3) }, 'schedule'],
@@ -210,7 +210,7 @@ describe('tune', () => {
   it('a batch without a token to predict', async () => {
     await expect(runTune(args({ batch: 0, order: new Int32Array() }))).rejects.toMatchObject({ code: 'ERR_DATA' });
     await expect(runTune(args({ order: new Int32Array(40).fill(-1) }))).rejects.toMatchObject({ code: 'ERR_DATA' });
-    const none = new Uint8Array(golden.sequences.flat().length);
+    const none = new Float32Array(golden.sequences.flat().length).fill(-1);
     await expect(runTune(args({ labels: none }))).rejects.toMatchObject({ code: 'ERR_DATA' });
   });
 
@@ -221,7 +221,7 @@ describe('tune', () => {
 
   it('an encoder', async () => {
     const part = { model: model('bert').handle, targets: ['encoder.layer.0.attention.self.query'] };
-    const small = { ids: Int32Array.of(5, 6), lengths: Int32Array.of(2), labels: Uint8Array.of(1, 1) };
+    const small = { ids: Int32Array.of(5, 6), lengths: Int32Array.of(2), labels: Float32Array.of(6, -1) };
     await expect(
       runTune(args({ ...part, ...small, steps: 1, batch: 1, order: Int32Array.of(0), schedule: Float64Array.of(1) })),
     ).rejects.toMatchObject({ code: 'ERR_ARGUMENT' });

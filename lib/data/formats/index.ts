@@ -6,6 +6,7 @@ import { decodeText, readBytes } from './bytes.js';
 import { matMatrix, parseMat } from './mat.js';
 import { parseNpy } from './npy.js';
 import { parseNpz } from './npz.js';
+import { checkField, kTextColumns, readRecords, recordTexts, textField } from './records.js';
 import { readTensorMatrix } from './safetensors.js';
 import {
   type ColumnName,
@@ -34,7 +35,7 @@ export interface NamedMatrix {
 }
 
 const kMatrixKinds = '.npy, .npz, .mat, .csv, .tsv, .txt, .dat or .safetensors';
-const kTextKinds = '.txt, .csv, .tsv or .jsonl';
+const kTextKinds = '.txt, .csv, .tsv, .jsonl or .parquet';
 
 /**
  * Reads a matrix of numbers as float32: .npy, .npz, .mat (MATLAB 5), .csv, .tsv, .safetensors, or columns separated by blanks (.txt, .dat).
@@ -93,17 +94,21 @@ export function pickColumns(all: NamedMatrix, wanted: readonly ColumnName[] | un
   return { matrix: { data, rows, columns: places.length }, columns: places.map((place) => all.columns[place]!) };
 }
 
-/** Names a column of text may have when none is given. */
-const kTextColumns = ['text', 'sentence', 'stimulus'];
-
 /**
- * Reads stimuli: .txt (one a line; empty lines at the end are passed over), a column of a .csv or .tsv with a header, or a
+ * Reads stimuli: .txt (one a line; empty lines at the end are passed over), a column of a .csv or .tsv with a header or of a .parquet, or a
  * field of each line of a .jsonl.
  * @param options.column the column or field; by default `text`, `sentence` or `stimulus`, or the only one.
  * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT, and ERR_DATA naming the line of an empty stimulus.
  */
 export async function readTexts(path: string, options: { column?: ColumnName | undefined } = {}): Promise<string[]> {
+  if (extname(path).toLowerCase() === '.parquet') return parquetTexts(path, options.column);
   return parseTexts(await readBytes(path), path, options);
+}
+
+async function parquetTexts(path: string, column: ColumnName | undefined): Promise<string[]> {
+  const records = await readRecords(path);
+  const field = typeof column === 'number' ? records.fields[column] : column;
+  return recordTexts(records, checkField(records, field ?? textField(records)));
 }
 
 /** As readTexts, of bytes already read; `path` tells the kind. */

@@ -1,6 +1,7 @@
 /** Options of `tune` that make no sense: each is refused by name before any work. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../../lib/model/load.js';
+import type { Example } from '../../../lib/tune/examples.js';
 import { type TuneOptions, tune } from '../../../lib/tune/tune.js';
 import { kModelsDir, tinyModel } from '../../helpers/tiny-models.js';
 
@@ -83,8 +84,35 @@ describe('refuses', () => {
     });
   });
 
-  it('an encoder', async () => {
-    await expect(tune(bert, kTexts, kFast)).rejects.toMatchObject({ message: expect.stringContaining('causal') });
+  it('an objective that the model has not', async () => {
+    for (const [of, objective] of [
+      [bert, 'causal'],
+      [model, 'masked'],
+    ] as const)
+      await expect(tune(of, kTexts, { ...kFast, objective })).rejects.toMatchObject({
+        code: 'ERR_ARGUMENT',
+        message: expect.stringContaining('`objective`'),
+      });
+  });
+
+  const labelled = (...labels: (string | number)[]) => labels.map((label, i) => ({ text: `a rabbit ran ${i}`, label }));
+  it.each([
+    [labelled('a', 'b'), { validation: [{ text: 'x y', label: 'c' }] }, 'one of `a`, `b`, got `c`'],
+    [labelled(1, 'b'), { objective: 'regression' }, 'finite number as the label of text 2'],
+    [labelled(1, Number.NaN), {}, 'finite number as the label of text 2'],
+    [labelled('a', 'a'), {}, 'at least two classes, got `a` only'],
+    [labelled('a', 'b'), { objective: 'causal' }, '`objective`'],
+    [labelled('a', 'b'), { packing: 'blocks' }, '`packing`'],
+    [[...labelled('a', 'b'), 'no label'], {}, 'got none at number 3'],
+    [[{ prompt: 'x', completion: ' ' }], {}, 'a completion, got ` ` (string) at number 1'],
+    [[{ prompt: 'x', completion: ' y' }], { packing: 'blocks' }, '`packing`'],
+    [['a b', { prompt: 'rabbit '.repeat(80), completion: ' y' }], {}, 'at number 2. Shorten the prompt.'],
+    [['a b'], { runs: [] }, '`runs`'],
+    [['a b'], { runs: [{ lr: 1e-3 }], lr: [1e-3] }, '`lr`'],
+    [['a b'], { runs: [{ lr: Number.NaN }] }, '`lr`'],
+    [['a b'], { objective: 'next' as 'causal' }, '`objective`'],
+  ] as [Example[], TuneOptions, string][])('%j with %j', async (examples, options, says) => {
+    await expect(tune(model, examples, { ...kFast, ...options })).rejects.toThrow(says);
   });
 
   it('lanes of another model to start from', async () => {
@@ -124,7 +152,7 @@ describe('works', () => {
     const { lanes, trainable } = await tune(model, kTexts, { ...kFast, rank: 32, targets: ['q_proj'] });
     using kept = lanes;
     expect(kept.count).toBe(1);
-    expect(trainable).toBe(2 * 32 * (32 + 32));
+    expect(trainable).toEqual([2 * 32 * (32 + 32)]);
   });
 
   it('on random weights, which the seed decides', async () => {

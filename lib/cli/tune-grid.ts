@@ -1,0 +1,107 @@
+/** The grid of `cortune tune`: comma lists of methods, rates, ranks, seeds... and the name of each run. */
+import { expected } from '../errors.js';
+import { methodOf } from '../tune/methods.js';
+import type { RunOptions } from '../tune/runs.js';
+import { kSchedules, type Schedule } from '../tune/schedule.js';
+
+/** Options that may be lists, as typed. */
+export interface GridOptions {
+  method: string;
+  lr?: string | undefined;
+  rank?: string | undefined;
+  alpha?: string | undefined;
+  seed: string;
+  schedule: string;
+  warmup: string;
+  weightDecay: string;
+  targets?: string | undefined;
+}
+
+/** A run and its folder's name. */
+export interface GridRun {
+  name: string;
+  run: RunOptions;
+}
+
+function parts(name: string, text: string): string[] {
+  const list = String(text)
+    .split(',')
+    .map((part) => part.trim());
+  if (list.some((part) => part === '')) throw expected(name, 'values separated by commas', text);
+  if (new Set(list).size < list.length) throw expected(name, 'different values', text);
+  return list;
+}
+
+function numbers(name: string, text: string | undefined, { zero = false, integer = false } = {}): number[] | undefined {
+  if (text === undefined) return undefined;
+  const list = parts(name, text).map(Number);
+  const fine = (value: number) =>
+    Number.isFinite(value) && (zero ? value >= 0 : value > 0) && (!integer || Number.isInteger(value));
+  const what = `${zero ? 'non-negative' : 'positive'} ${integer ? 'integers' : 'numbers'}`;
+  if (!list.every(fine))
+    throw expected(name, `${what} separated by commas, such as \`${integer ? '4,8' : '1e-4,3e-4'}\``, text);
+  if (new Set(list).size < list.length) throw expected(name, 'different values', text);
+  return list;
+}
+
+function schedules(text: string): Schedule[] {
+  const list = parts('schedule', text);
+  for (const one of list)
+    if (!kSchedules.includes(one as Schedule)) throw expected('schedule', `of ${kSchedules.join(', ')}`, one);
+  return list as Schedule[];
+}
+
+/** What varies from run to run, the slowest first: runs of one method are neighbours. */
+interface Axis {
+  name: string;
+  values: readonly (string | number | undefined)[];
+  set(run: RunOptions, value: never): RunOptions;
+}
+
+/** Axes that whole-weight methods have not. */
+const kOfAdapters = new Set(['rank', 'alpha']);
+
+const option = (key: 'rank' | 'alpha') => (run: RunOptions, value: number | undefined) =>
+  value === undefined ? run : { ...run, options: { ...run.options, [key]: value } };
+const field = (key: keyof RunOptions) => (run: RunOptions, value: unknown) =>
+  value === undefined ? run : { ...run, [key]: value };
+
+/**
+ * Every combination of the lists. A run is named by its rate and by what else varies: `lr-0.0001`, `lora-lr-0.0001-rank-8-seed-1`.
+ * @throws RangeError for a value that makes no sense.
+ */
+export function gridOf(options: GridOptions): GridRun[] {
+  const targets =
+    options.targets === undefined || options.targets === 'all-linear'
+      ? options.targets
+      : parts('targets', options.targets);
+  const count = { integer: true };
+  const axes: Axis[] = [
+    { name: 'method', values: parts('method', options.method), set: field('method') },
+    { name: 'lr', values: numbers('lr', options.lr) ?? [undefined], set: field('lr') },
+    { name: 'rank', values: numbers('rank', options.rank, count) ?? [undefined], set: option('rank') },
+    { name: 'alpha', values: numbers('alpha', options.alpha) ?? [undefined], set: option('alpha') },
+    { name: 'decay', values: numbers('weightDecay', options.weightDecay, { zero: true })!, set: field('weightDecay') },
+    { name: 'schedule', values: schedules(options.schedule), set: field('schedule') },
+    { name: 'warmup', values: numbers('warmup', options.warmup, { ...count, zero: true })!, set: field('warmup') },
+    { name: 'seed', values: numbers('seed', options.seed, { ...count, zero: true })!, set: field('seed') },
+  ];
+  let grid: { names: string[]; run: RunOptions }[] = [
+    { names: [], run: targets === undefined ? {} : { options: { targets } } },
+  ];
+  for (const { name, values, set } of axes)
+    grid = grid.flatMap(({ names, run }) => {
+      if (kOfAdapters.has(name) && !methodOf(run.method!).adapter) return [{ names, run }];
+      return values.map((value) => {
+        const next = set(run, value as never);
+        const shown =
+          name === 'lr'
+            ? `lr-${value ?? methodOf(next.method!).lr}`
+            : name === 'method'
+              ? String(value)
+              : `${name}-${value}`;
+        return { names: name === 'lr' || values.length > 1 ? [...names, shown] : names, run: next };
+      });
+    });
+  return grid.map(({ names, run }) => ({ name: names.join('-'), run }));
+}

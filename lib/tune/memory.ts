@@ -1,0 +1,147 @@
+/** How much memory tuning will take, and how large lane batches may be for it. */
+import { CortuneError, expected } from '../errors.js';
+import type { Model } from '../model/load.js';
+import { type JobOptions, runJob } from '../native/jobs.js';
+import { native } from '../native/load.js';
+import type { Footprint, MethodSpec, ObjectiveName } from '../native/types.js';
+import type { TrainingData } from './training-data.js';
+
+/** Logits of one chunk of the vocabulary projection at most, as native/train/loss.cc has it. */
+const kChunkLogits = 2 ** 22;
+const kFloat = 4;
+
+/** The largest pass of a run. */
+export interface PassSize {
+  tokens: number;
+  /** Rows whose loss is taken; 0 for objectives of sequences, which take a row a sequence. */
+  scored: number;
+}
+
+/** Lanes of one kind. */
+export interface LanePart {
+  footprint: Footprint;
+  lanes: number;
+}
+
+const kUnits: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** Bytes of `8GB`, `500 MB`, `1.5G` or a number of bytes; units are powers of 1024. @throws RangeError. */
+export function parseMemory(text: string | number): number {
+  const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*$/i.exec(String(text)) ?? [];
+  const bytes = Number(number) * (kUnits[(unit ?? '?').toUpperCase()] ?? Number.NaN);
+  if (!(bytes > 0)) throw expected('memory', 'a size such as `8GB` or `500MB`', text);
+  return bytes;
+}
+
+/** Bytes for people. */
+export function showBytes(bytes: number): string {
+  const unit = bytes >= 2 ** 30 ? 'GB' : 'MB';
+  return `${(bytes / (unit === 'GB' ? 2 ** 30 : 2 ** 20)).toFixed(1)} ${unit}`;
+}
+
+/** The largest pass of a run of `passes` passes an update: most tokens, most scored rows. */
+export function largestPass(data: TrainingData, batch: number): PassSize {
+  const { lengths, labels } = data.train;
+  const ofTokens = data.outputs === 0;
+  const scored: number[] = [];
+  let at = 0;
+  for (const length of lengths) {
+    scored.push(ofTokens ? labels.subarray(at, at + length).filter((label) => label >= 0).length : 0);
+    at += length;
+  }
+  const most = { tokens: 0, scored: 0 };
+  for (let start = 0; start < data.order.length; start += batch) {
+    const numbers = data.order.subarray(start, start + batch).filter((number) => number >= 0);
+    most.tokens = Math.max(
+      most.tokens,
+      numbers.reduce((sum, number) => sum + lengths[number]!, 0),
+    );
+    most.scored = Math.max(
+      most.scored,
+      numbers.reduce((sum, number) => sum + scored[number]!, 0),
+    );
+  }
+  return most;
+}
+
+/** What one lane of `method` (which has one) takes on a model, from small passes. */
+export async function measureLane(
+  model: Model,
+  method: MethodSpec,
+  what: { objective: ObjectiveName; outputs: number; checkpointing: boolean },
+  options: JobOptions = {},
+): Promise<Footprint> {
+  return runJob(() => native().tuneFootprint({ model: model.handle, method, ...what }), { signal: options.signal });
+}
+
+/** What of a footprint all lanes share, and what each takes, at each moment of a pass of `tokens` tokens. */
+function atMoments({ tokens: small, live }: Footprint, tokens: number): { shared: Float64Array; lane: Float64Array } {
+  const moments = live.length / 4;
+  const [shared, lane] = [new Float64Array(moments), new Float64Array(moments)];
+  // Linear in tokens: what there is at N, and what N more add.
+  const more = tokens / small - 1;
+  for (let m = 0; m < moments; m++) {
+    const [one, two, oneLonger, twoLonger] = [0, 1, 2, 3].map((i) => live[i * moments + m]!) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const [each, eachLonger] = [two - one, twoLonger - oneLonger];
+    lane[m] = each + more * (eachLonger - each);
+    shared[m] = one - each + more * (oneLonger - eachLonger - (one - each));
+  }
+  return { shared, lane };
+}
+
+/**
+ * Bytes that a lane batch takes beyond the model: values, gradients and moments of the lanes, what forward and backward pass hold at their
+ * worst moment, and the logits.
+ * @param bestStates lanes keep a copy of their best state (early stopping).
+ */
+export function laneBytes(model: Model, parts: readonly LanePart[], pass: PassSize, bestStates = false): number {
+  const { vocabSize, hiddenSize } = model.config;
+  const count = parts.reduce((sum, { lanes }) => sum + lanes, 0);
+  const state = parts.reduce(
+    (sum, { footprint: { state, trained }, lanes }) => sum + lanes * (state + (bestStates ? 3 : 2) * trained),
+    0,
+  );
+  const each = parts.map(({ footprint }) => atMoments(footprint, pass.tokens));
+  const moments = each[0]!.shared.map((shared, m) =>
+    parts.reduce((sum, { lanes }, i) => sum + lanes * each[i]!.lane[m]!, shared),
+  );
+  // The rows' states and their gradients, and one chunk of logits.
+  const rows = Math.min(pass.scored, Math.max(16, Math.floor(kChunkLogits / vocabSize)));
+  const loss = kFloat * (2 * count * pass.scored * hiddenSize + rows * vocabSize);
+  return state + Math.max(...moments) + loss;
+}
+
+/**
+ * How runs are divided into lane batches: as many neighbours together as fit into `limit` bytes, those that do not stack by themselves.
+ * @param used bytes in use before: the model, the program.
+ * @throws ERR_MEMORY when a run does not fit even alone.
+ */
+export function divideLanes(
+  model: Model,
+  lanes: readonly { name: string; stackable: boolean; footprint: Footprint }[],
+  pass: PassSize,
+  { limit, used, bestStates = false }: { limit: number; used: number; bestStates?: boolean },
+): number[][] {
+  const takes = (batch: readonly number[]) => {
+    const parts = batch.map((k) => ({ footprint: lanes[k]!.footprint, lanes: 1 }));
+    return used + laneBytes(model, parts, pass, bestStates);
+  };
+  const batches: number[][] = [];
+  for (const [k, lane] of lanes.entries()) {
+    const last = batches.at(-1);
+    const joins = last && lane.stackable && lanes[last[0]!]!.stackable && takes([...last, k]) <= limit;
+    if (joins) last.push(k);
+    else if (takes([k]) <= limit) batches.push([k]);
+    else
+      throw new CortuneError(
+        'ERR_MEMORY',
+        `Expected at least ${showBytes(takes([k]))} of memory for one run of ${lane.name} with ${pass.tokens} tokens in a pass, got ${showBytes(limit)}. Use shorter blocks, a smaller batch with --accumulate, or --checkpointing.`,
+      );
+  }
+  return batches;
+}

@@ -1,0 +1,73 @@
+/** Examples to tune on from files: .txt (one text a line), .jsonl, .csv, .tsv or .parquet with named columns. */
+import { extname } from 'node:path';
+import { readTexts } from '../data/formats/index.js';
+import { checkField, type Records, readRecords, recordTexts, textField } from '../data/formats/records.js';
+import { CortuneError, expected, show } from '../errors.js';
+import type { Example } from './examples.js';
+
+export interface ReadExamplesOptions {
+  /** Column of the texts. Default: `text`, `sentence` or `stimulus`, or the only one. */
+  column?: string | undefined;
+  /** Columns of prompts and completions, instead of texts. Default: `prompt` and `completion`, where a file has both and `column` is not given. */
+  prompt?: string | undefined;
+  completion?: string | undefined;
+  /** Column of the labels of texts: numbers are values, all else classes. */
+  label?: string | undefined;
+}
+
+/**
+ * Reads examples.
+ * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT; ERR_DATA naming the file and the item that is empty or has no such field.
+ */
+export async function readExamples(path: string, options: ReadExamplesOptions = {}): Promise<Example[]> {
+  const { column, label } = options;
+  if (extname(path).toLowerCase() === '.txt') {
+    for (const name of ['prompt', 'completion', 'label'] as const)
+      if (options[name] !== undefined)
+        throw expected(name, 'left out for a .txt file, which has no columns', options[name]);
+    return readTexts(path, { column });
+  }
+  const records = await readRecords(path);
+  const pair = pairOf(records, options);
+  if (pair) {
+    const [prompts, completions] = [recordTexts(records, pair[0], true), recordTexts(records, pair[1])];
+    return prompts.map((prompt, i) => ({ prompt, completion: completions[i]! }));
+  }
+  const texts = recordTexts(records, checkField(records, column ?? textField(records)));
+  if (label === undefined) return texts;
+  const labels = labelsOf(records, checkField(records, label));
+  return texts.map((text, i) => ({ text, label: labels[i]! }));
+}
+
+/** The columns of prompts and completions, if that is what the file is read for. */
+function pairOf(
+  records: Records,
+  { column, prompt, completion, label }: ReadExamplesOptions,
+): [string, string] | undefined {
+  const asked = prompt !== undefined || completion !== undefined;
+  if (asked && (column !== undefined || label !== undefined))
+    throw expected(
+      'prompt',
+      'left out where `column` or `label` is given: an example is a text or a prompt with its completion',
+      prompt,
+    );
+  const fits = ['prompt', 'completion'].every((field) => records.fields.includes(field));
+  if (!asked && (column !== undefined || label !== undefined || !fits)) return undefined;
+  return [checkField(records, prompt ?? 'prompt'), checkField(records, completion ?? 'completion')];
+}
+
+/** Numbers where all labels are numbers (in a table: read as such), else texts. */
+function labelsOf(records: Records, field: string): (string | number)[] {
+  const values = records.rows.map((row, i) => {
+    const value = row[field];
+    if (typeof value === 'number' || typeof value === 'boolean' || (typeof value === 'string' && value.trim() !== ''))
+      return typeof value === 'boolean' ? String(value) : value;
+    const got = typeof value === 'string' ? 'an empty one' : show(value);
+    throw new CortuneError(
+      'ERR_DATA',
+      `${records.name}: Expected a label in \`${field}\` of ${records.places[i]}, got ${got}.`,
+    );
+  });
+  const numbers = values.map(Number);
+  return numbers.every((number) => Number.isFinite(number)) ? numbers : values.map(String);
+}

@@ -1,0 +1,63 @@
+/** Many runs in as few lane batches as the methods and the memory allow. */
+import type { Model } from '../model/load.js';
+import type { Example } from './examples.js';
+import { divideLanes, largestPass, measureLane } from './memory.js';
+import type { PlannedLane, RunOptions } from './runs.js';
+import { type Prepared, prepare, type TuneOptions, type TuneResult, tune } from './tune.js';
+
+export interface SweepOptions extends TuneOptions {
+  runs: readonly RunOptions[];
+  /** Bytes that the process may take. Default: no limit. */
+  memory?: number | undefined;
+}
+
+/** One lane batch of a sweep: the numbers of its runs, and what they came to. Dispose its lanes. */
+export interface SweepPart {
+  runs: number[];
+  result: TuneResult;
+}
+
+/** Numbers of the runs of each batch. */
+async function divide(model: Model, { data, lanes }: Prepared, options: SweepOptions): Promise<number[][]> {
+  if (options.memory === undefined) return byMethod(lanes);
+  const what = { objective: data.objective, outputs: data.outputs, checkpointing: options.checkpointing ?? false };
+  const found = new Map<string, Awaited<ReturnType<typeof measureLane>>>();
+  const measured = [];
+  for (const { method, targets, spec } of lanes) {
+    const key = JSON.stringify([method.name, targets, spec.options]);
+    const footprint =
+      found.get(key) ?? (await measureLane(model, { method: method.native, targets, lanes: [spec] }, what, options));
+    found.set(key, footprint);
+    measured.push({ name: method.name, stackable: method.stackable, footprint });
+  }
+  const pass = largestPass(data, options.batch ?? 8);
+  const limits = { limit: options.memory, used: process.memoryUsage().rss, bestStates: options.patience !== undefined };
+  return divideLanes(model, measured, pass, limits);
+}
+
+/** Neighbouring runs of methods that stack are one batch. */
+function byMethod(lanes: readonly PlannedLane[]): number[][] {
+  const batches: number[][] = [];
+  for (const [k, { method }] of lanes.entries()) {
+    const last = batches.at(-1);
+    if (last && method.stackable && lanes[last[0]!]!.method.stackable) last.push(k);
+    else batches.push([k]);
+  }
+  return batches;
+}
+
+/**
+ * Tunes runs batch by batch, each as `tune` does; halving compares the runs of one batch.
+ * @throws as `tune`, and ERR_MEMORY when a run does not fit into `memory` even alone.
+ */
+export async function* sweep(
+  model: Model,
+  examples: readonly Example[],
+  options: SweepOptions,
+): AsyncGenerator<SweepPart, void, undefined> {
+  const prepared = prepare(model, examples, options);
+  for (const runs of await divide(model, prepared, options)) {
+    const own = runs.map((k) => options.runs[k]!);
+    yield { runs, result: await tune(model, examples, { ...options, runs: own }) };
+  }
+}

@@ -1,0 +1,29 @@
+// Batches of examples, and the loss of lanes on them.
+#pragma once
+#include <vector>
+
+#include "../task.h"
+#include "../tune/lane_set.h"
+#include "objective.h"
+
+namespace cortune {
+
+// The sequences of one pass, longest first so that equal lengths attend together (a mean over rows does not
+// see their order), and their labels one after the other.
+struct Batch {
+  std::vector<std::vector<int32_t>> sequences;
+  std::vector<float> labels;
+};
+
+// `numbers` name sequences of `examples`; negative ones are passed over.
+Batch assemble(const Examples& examples, std::vector<int32_t> numbers);
+
+// Throws kArgument for examples without a label for each token or each sequence.
+void check_examples(const Objective& objective, const Examples& examples);
+
+// Mean loss of each lane (one for the base model, `set` null) over all scored rows of `examples`, `batch`
+// sequences a pass. [K]
+std::vector<double> evaluate(const Model& model, const LaneSet* set, const Objective& objective,
+                             const Examples& examples, int64_t batch, const Task& task);
+
+}  // namespace cortune
