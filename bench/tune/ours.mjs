@@ -1,6 +1,7 @@
 /** Our side of the tune suite: one call of `tune` for K lanes, timed from its first step to its last. */
 import { loadAdapter, tune } from '../../dist/index.js';
-import { drawOrder, sequencesOf } from '../../dist/tune/batches.js';
+import { drawOrder } from '../../dist/tune/batches.js';
+import { packSequences, prepareExamples } from '../../dist/tune/examples.js';
 
 /** Sentences in batches of 8, or 2 blocks of 256 tokens. */
 export const kData = {
@@ -11,7 +12,8 @@ export const kData = {
 /** The token ids of each step's sequences, as `tune` draws them: what the rival is given. [steps][batch][T] */
 export function batchesOf(model, texts, data, steps) {
   const { packing, batch, block } = kData[data];
-  const { ids, lengths } = sequencesOf(model, texts, packing, block);
+  const how = { objective: 'causal', packing, block, classes: [], noun: 'text' };
+  const { ids, lengths } = packSequences(prepareExamples(model, texts, how));
   let at = 0;
   const sequences = Array.from(lengths, (length) => {
     at += length;
