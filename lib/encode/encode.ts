@@ -1,50 +1,20 @@
 /** Encoding models: how well features of each layer predict each response, by cross-validated ridge. */
 import type { Matrix } from '../data/types.js';
 import { CortuneError, expected } from '../errors.js';
-import { type JobOptions, runJob } from '../native/jobs.js';
+import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
-import type { FoldRows } from '../native/types.js';
 import { Tensor } from '../tensor.js';
-import { kDefaultAlphas, parseAlphas } from './alphas.js';
-import { type FoldOptions, type FoldSpec, makeFolds, parseFolds } from './folds.js';
-import { type FoldScores, type LayerScores, tabulate, warningsOf } from './scores.js';
+import {
+  checkFinite,
+  checkVaries,
+  type EncodeOptions,
+  type EncodeScores,
+  encodeSettings,
+  isShuffled,
+} from './options.js';
+import { type FoldScores, tabulate, warningsOf } from './scores.js';
 
-export interface EncodeOptions extends JobOptions {
-  /** `contiguous:COUNT`, `grouped`, `grouped:COUNT`, `shuffled:COUNT:SEED` (see folds.ts), or the rows themselves. Default `contiguous:5`. */
-  folds?: string | FoldSpec | FoldRows[] | undefined;
-  /** Inner folds, of the same kind, that choose alpha; default 5. Not used with one alpha. */
-  innerFolds?: number | undefined;
-  /** Rows at each end of a held-out run that are not scored; default 0. */
-  trim?: number | undefined;
-  /** Training rows this close to a held-out row are left out of training; default 0. */
-  gap?: number | undefined;
-  /** Run, story or passage of each row, for grouped folds. */
-  groups?: FoldOptions['groups'];
-  /** `logspace:FROM:TO:COUNT`, `0.1,1,10` or numbers; default `logspace:-1:8:10`. */
-  alphas?: string | ArrayLike<number> | undefined;
-  /** Features: centred and divided by their population standard deviation ('zscore', default), or centred only, by training rows. */
-  standardize?: 'zscore' | 'center' | undefined;
-  /** One alpha for each target (default), or one for all. */
-  alphaPer?: 'target' | 'shared' | undefined;
-  /** Names of the targets; their numbers by default. */
-  names?: readonly string[] | undefined;
-  /** What the layers go by; 0, 1, ... by default. */
-  layers?: readonly number[] | undefined;
-  /** Keep held-out predictions [L, n, t]; NaN where a row is in no test fold. Dispose it. Default false. */
-  predictions?: boolean | undefined;
-}
-
-export interface EncodeScores {
-  /** Means over folds, by layer and target. */
-  layers: LayerScores[];
-  /** Every fold's scores. */
-  folds: FoldScores;
-  /** The grid, ascending. */
-  alphas: Float64Array;
-  /** What a reader should know: choices at an end of the grid, targets without scores, shuffled folds. */
-  warnings: string[];
-  predictions?: Tensor;
-}
+export { type EncodeOptions, type EncodeScores, type ExtraScore, foldRows } from './options.js';
 
 /**
  * Cross-validated ridge regression of responses on the features of each layer, alpha chosen within the training rows.
@@ -60,7 +30,8 @@ export interface EncodeScores {
  * These are the semantics of scikit-learn's `Pipeline(StandardScaler(), Ridge)` whose alpha is chosen, for each target, on the scaled training
  * rows with the same inner folds, and of himalaya's `KernelRidgeCV(fit_intercept=True)` after a StandardScaler. The sum of squares is penalised,
  * not its mean: the same alpha on twice the rows penalises half as much.
- * All arithmetic is in float64. Scores do not depend on how many layers or targets go into one call, but for rounding (1e-9).
+ * Factorisations are in float64, products with responses as `precision` says. Scores have the same bits for any number of threads; they do not depend on
+ * how many layers or targets go into one call, but for rounding (1e-9; single precision 1e-5).
  *
  * @param features [L, n, p], or [n, p] for one layer.
  * @param responses [n, t].
@@ -84,10 +55,7 @@ export async function encode(
     checkFinite(responses, names);
     checkVaries(responses);
   }
-  const alphas = parseAlphas(options.alphas ?? kDefaultAlphas);
-  const standardize = oneOf('standardize', options.standardize, ['zscore', 'center']);
-  const alphaPer = oneOf('alphaPer', options.alphaPer, ['target', 'shared']);
-  const folds = foldRows(n, alphas.length > 1, options);
+  const settings = encodeSettings(n, t, options);
   using one = features.shape.length === 3 ? undefined : Tensor.from(features.toArray(), [1, ...features.shape]);
   using made = responses instanceof Tensor ? undefined : Tensor.from(responses.data, [rows, t]);
   const result = await runJob(
@@ -96,47 +64,48 @@ export async function encode(
         {
           features: (one ?? features).handle,
           responses: (made ?? (responses as Tensor)).handle,
-          folds,
-          alphas,
-          standardize,
-          alphaPer,
-          predictions: options.predictions === true,
+          ...settings,
         },
         onProgress,
       ),
     options,
   );
+  const { r, r2, alpha, spearman, explained, error } = result;
+  const count = settings.fixed ? settings.folds[0]!.inner.length : settings.folds.length;
   const scores: FoldScores = {
     layers: L,
-    folds: folds.length,
+    folds: count,
     targets: t,
-    r: result.r,
-    r2: result.r2,
-    alpha: result.alpha,
+    r,
+    r2,
+    alpha,
+    ...(spearman && { spearman }),
+    ...(explained && { explained }),
+    ...(error && { error }),
   };
+  const { predictions, weights, intercepts } = result;
   return {
     layers: tabulate(scores, layers, names),
     folds: scores,
-    alphas,
-    warnings: [...shuffleWarning(options.folds), ...warningsOf(scores, alphas, names)],
-    ...(result.predictions ? { predictions: new Tensor(result.predictions) } : {}),
+    alphas: settings.alphas,
+    warnings: [...choiceWarnings(options), ...warningsOf(scores, settings.alphas, names)],
+    ...(predictions && { predictions: new Tensor(predictions) }),
+    ...(weights && { weights: new Tensor(weights) }),
+    ...(intercepts && { intercepts: new Tensor(intercepts) }),
   };
 }
 
-/** The folds that options ask for; `choosing`: with inner folds. */
-export function foldRows(rows: number, choosing: boolean, options: EncodeOptions): FoldRows[] {
-  const { folds = 'contiguous:5', trim = 0, gap = 0, groups } = options;
-  if (Array.isArray(folds)) return folds;
-  const spec = typeof folds === 'string' ? parseFolds(folds) : folds;
-  return makeFolds({ rows, ...spec, inner: choosing ? (options.innerFolds ?? 5) : 0, trim, gap, groups });
-}
-
-function shuffleWarning(folds: EncodeOptions['folds']): string[] {
-  const kind = typeof folds === 'string' ? parseFolds(folds).kind : Array.isArray(folds) ? undefined : folds?.kind;
-  if (kind !== 'shuffled') return [];
-  return [
-    'Folds are shuffled: neighbouring rows resemble each other, so scores are inflated. Use contiguous or grouped folds to generalise.',
-  ];
+function choiceWarnings(options: EncodeOptions): string[] {
+  const warnings: string[] = [];
+  if (isShuffled(options.folds))
+    warnings.push(
+      'Folds are shuffled: neighbouring rows resemble each other, so scores are inflated. Use contiguous or grouped folds to generalise.',
+    );
+  if (options.selection === 'fixed')
+    warnings.push(
+      'Alphas were chosen by the held-out rows that are scored, so scores are somewhat too good. Use nested selection for scores to report.',
+    );
+  return warnings;
 }
 
 function featureShape(features: Tensor): [layers: number, rows: number] {
@@ -161,29 +130,4 @@ function labels<T>(
   if (given !== undefined && given.length !== count)
     throw expected(name, `one for each of the ${count} ${what}`, given);
   return given ?? Array.from({ length: count }, (_, i) => make(i));
-}
-
-function oneOf<T extends string>(name: string, value: T | undefined, choices: readonly [T, ...T[]]): T {
-  if (value !== undefined && !choices.includes(value))
-    throw expected(name, choices.map((choice) => `\`${choice}\``).join(' or '), value);
-  return value ?? choices[0];
-}
-
-/** One constant target has no score; when none varies, the wrong column was chosen. */
-function checkVaries({ data, rows, columns }: Matrix): void {
-  for (let at = columns; at < rows * columns; at++) if (data[at] !== data[at % columns]) return;
-  throw new CortuneError(
-    'ERR_DATA',
-    `Expected responses that vary, got ${columns === 1 ? 'a target that is' : `${columns} targets that are all`} constant. Check which columns hold the responses.`,
-  );
-}
-
-function checkFinite(responses: Matrix, names: readonly string[]): void {
-  const at = responses.data.findIndex((value) => !Number.isFinite(value));
-  if (at < 0) return;
-  const row = Math.floor(at / responses.columns);
-  throw new CortuneError(
-    'ERR_DATA',
-    `Expected responses to be finite numbers, got ${responses.data[at]} in row ${row} of \`${names[at % responses.columns]}\` (rows count from 0). Remove that row, fill the value, or leave that target out.`,
-  );
 }

@@ -11,6 +11,11 @@ export interface FoldScores {
   r2: Float64Array;
   /** The chosen alpha. NaN for a target that is constant in the training rows. */
   alpha: Float64Array;
+  /** When asked for. */
+  spearman?: Float64Array;
+  explained?: Float64Array;
+  /** With fixed selection [L, t]: mean over folds of the held-out mean squared error at the chosen alpha (himalaya's cv_scores_, negated). */
+  error?: Float64Array;
 }
 
 /** One target in one layer: means over folds. */

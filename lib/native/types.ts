@@ -268,8 +268,19 @@ export interface EncodeArgs {
   standardize: 'center' | 'zscore';
   /** 'target': each target has its own alpha; 'shared': one for all. */
   alphaPer: 'target' | 'shared';
+  /** One outer fold without test rows, whose inner folds both choose alpha and are scored. */
+  fixed: boolean;
+  /** Of products with responses; factorisations are in float64. */
+  precision: 'single' | 'double';
+  /** Of each row, above 0. */
+  rowWeights?: Float64Array | undefined;
   /** Keep held-out predictions [L, n, t] (NaN where a row is in no test fold). */
   predictions: boolean;
+  /** Keep the fits of the outer training rows: of the features, or of the (centred) training rows. */
+  weights: 'none' | 'primal' | 'dual';
+  /** More scores. */
+  spearman: boolean;
+  explained: boolean;
 }
 
 export interface EncodeResult {
@@ -277,7 +288,16 @@ export interface EncodeResult {
   r: Float64Array;
   r2: Float64Array;
   alpha: Float64Array;
+  /** [L, F, t], when asked for. */
+  spearman?: Float64Array;
+  explained?: Float64Array;
+  /** With fixed folds [L, t]: mean over folds of the held-out mean squared error at the chosen alpha. */
+  error?: Float64Array;
   predictions?: TensorHandle | undefined;
+  /** [L, outer folds, p (primal) or training rows (dual), t]. */
+  weights?: TensorHandle | undefined;
+  /** [L, outer folds, t], with primal weights. */
+  intercepts?: TensorHandle | undefined;
 }
 
 /** Which predicted row is most like its own true row? */

@@ -27,7 +27,14 @@ EncodeSpec encode_spec(const Args& args) {
   spec.alphas = args.doubles("alphas");
   spec.zscore = args.text("standardize") == "zscore";
   spec.shared_alpha = args.text("alphaPer") == "shared";
+  spec.fixed = args.flag("fixed");
+  spec.single = args.text("precision") == "single";
   spec.predictions = args.flag("predictions");
+  spec.spearman = args.flag("spearman");
+  spec.explained = args.flag("explained");
+  if (args.has("rowWeights")) spec.row_weights = args.doubles("rowWeights");
+  const auto weights = args.text("weights");
+  spec.weights = weights == "primal" ? Weights::kPrimal : weights == "dual" ? Weights::kDual : Weights::kNone;
   return spec;
 }
 
@@ -36,7 +43,15 @@ Napi::Value to_result(Napi::Env env, EncodeScores scores) {
   object.Set("r", to_float64(env, scores.r));
   object.Set("r2", to_float64(env, scores.r2));
   object.Set("alpha", to_float64(env, scores.alpha));
+  const auto set = [&](const char* key, const std::vector<double>& values) {
+    if (!values.empty()) object.Set(key, to_float64(env, values));
+  };
+  set("spearman", scores.spearman);
+  set("explained", scores.explained);
+  set("error", scores.error);
   if (scores.predictions.defined()) object.Set("predictions", to_handle(env, scores.predictions));
+  if (scores.weights.defined()) object.Set("weights", to_handle(env, scores.weights));
+  if (scores.intercepts.defined()) object.Set("intercepts", to_handle(env, scores.intercepts));
   return object;
 }
 
@@ -45,7 +60,9 @@ Napi::Value encode_job(const Napi::CallbackInfo& info) {
   return start_job(
       info.Env(), info[1],
       [features = args.handle<at::Tensor>("features"), responses = args.handle<at::Tensor>("responses"),
-       spec = encode_spec(args)](const Task& task) { return encode(*features, *responses, spec, task); },
+       spec = encode_spec(args)](const Task& task) {
+        return encode(*features, *responses_in_memory(responses->contiguous()), spec, task);
+      },
       to_result);
 }
 

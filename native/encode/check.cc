@@ -8,11 +8,12 @@
 namespace cortune {
 namespace {
 
-void check_rows(const RowSplit& split, const std::vector<uint8_t>& allowed, const std::string& name) {
+void check_rows(const RowSplit& split, const std::vector<uint8_t>& allowed, const std::string& name,
+                bool tests = true) {
   if (split.train.size() < 2)
     fail(Code::kArgument,
          "Expected " + name + " to have at least 2 training rows, got " + std::to_string(split.train.size()));
-  if (split.test.empty()) fail(Code::kArgument, "Expected " + name + " to have test rows, got none");
+  if (tests && split.test.empty()) fail(Code::kArgument, "Expected " + name + " to have test rows, got none");
   auto left = allowed;
   for (const auto* rows : {&split.train, &split.test})
     for (const int64_t row : *rows) {
@@ -30,7 +31,7 @@ void check_folds(const EncodeSpec& spec, int64_t rows) {
   for (size_t f = 0; f < spec.folds.size(); ++f) {
     const auto& fold = spec.folds[f];
     const auto name = "fold " + std::to_string(f);
-    check_rows(fold.rows, std::vector<uint8_t>(rows, 1), name);
+    check_rows(fold.rows, std::vector<uint8_t>(rows, 1), name, !spec.fixed);
     std::vector<uint8_t> training(rows, 0);
     for (const int64_t row : fold.rows.train) training[row] = 1;
     for (size_t i = 0; i < fold.inner.size(); ++i)
@@ -46,6 +47,26 @@ void check_folds(const EncodeSpec& spec, int64_t rows) {
   }
 }
 
+void check_fixed(const EncodeSpec& spec) {
+  if (spec.fixed &&
+      (spec.folds.size() != 1 || !spec.folds[0].rows.test.empty() || spec.folds[0].inner.empty()))
+    fail(Code::kArgument,
+         "Expected one outer fold without test rows and with inner folds when folds are fixed");
+}
+
+void check_weights(const EncodeSpec& spec, int64_t rows) {
+  if (!spec.row_weights.empty() && static_cast<int64_t>(spec.row_weights.size()) != rows)
+    fail(Code::kArgument, "Expected one weight for each of the " + std::to_string(rows) + " rows, got " +
+                              std::to_string(spec.row_weights.size()));
+  for (const double weight : spec.row_weights)
+    if (!std::isfinite(weight) || !(weight > 0))
+      fail(Code::kArgument, "Expected row weights to be positive and finite");
+  if (spec.weights != Weights::kDual) return;
+  for (const auto& fold : spec.folds)
+    if (fold.rows.train.size() != spec.folds[0].rows.train.size())
+      fail(Code::kArgument, "Expected folds with equally many training rows when dual weights are kept");
+}
+
 void check_alphas(const std::vector<double>& alphas) {
   if (alphas.empty()) fail(Code::kArgument, "Expected at least one alpha, got none");
   for (size_t i = 0; i < alphas.size(); ++i)
@@ -53,7 +74,8 @@ void check_alphas(const std::vector<double>& alphas) {
       fail(Code::kArgument, "Expected alphas to be positive, finite and ascending");
 }
 
-// Names the first value that is not finite.
+}  // namespace
+
 void check_finite(const at::Tensor& tensor, const std::string& name, const std::vector<std::string>& axes) {
   const auto flat = tensor.view(-1);
   const float* values = flat.data_ptr<float>();
@@ -72,20 +94,19 @@ void check_finite(const at::Tensor& tensor, const std::string& name, const std::
                         " (counted from 0). Remove that row or fill the value.");
 }
 
-}  // namespace
-
-void check_encoding(const at::Tensor& features, const at::Tensor& responses, const EncodeSpec& spec) {
+void check_encoding(const at::Tensor& features, const Responses& responses, const EncodeSpec& spec) {
   if (features.dim() != 3 || features.numel() == 0)
     fail(Code::kArgument, "Expected features [layers, rows, columns], none of them 0");
-  if (responses.dim() != 2 || responses.numel() == 0)
+  if (responses.rows() == 0 || responses.targets() == 0)
     fail(Code::kArgument, "Expected responses [rows, targets], none of them 0");
-  if (features.size(1) != responses.size(0))
+  if (features.size(1) != responses.rows())
     fail(Code::kData, "Expected as many rows of responses as of features, " +
-                          std::to_string(features.size(1)) + ", got " + std::to_string(responses.size(0)));
+                          std::to_string(features.size(1)) + ", got " + std::to_string(responses.rows()));
   check_alphas(spec.alphas);
+  check_fixed(spec);
   check_folds(spec, features.size(1));
+  check_weights(spec, features.size(1));
   check_finite(features, "features", {"layer", "row", "column"});
-  check_finite(responses, "responses", {"row", "column"});
 }
 
 }  // namespace cortune

@@ -4,7 +4,10 @@
 
 namespace cortune {
 
-// Shapes, alphas, folds and finiteness of contiguous float32 features [L, n, p] and responses [n, t].
-void check_encoding(const at::Tensor& features, const at::Tensor& responses, const EncodeSpec& spec);
+// Shapes, alphas and folds, and finiteness of contiguous float32 features [L, n, p].
+void check_encoding(const at::Tensor& features, const Responses& responses, const EncodeSpec& spec);
+
+// Names the first value that is not finite by its place along `axes`.
+void check_finite(const at::Tensor& tensor, const std::string& name, const std::vector<std::string>& axes);
 
 }  // namespace cortune

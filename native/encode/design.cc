@@ -39,25 +39,25 @@ ColumnScale column_scale(const float* layer, int64_t p, const std::vector<int64_
   return scale;
 }
 
-at::Tensor scaled_rows(const float* layer, int64_t p, const std::vector<int64_t>& rows,
-                       const ColumnScale& scale) {
-  auto out = at::empty({static_cast<int64_t>(rows.size()), p}, at::kDouble);
-  double* z = out.data_ptr<double>();
+void scale_rows(const float* layer, int64_t p, const std::vector<int64_t>& rows, const ColumnScale& scale,
+                double* z) {
   for (const int64_t row : rows) {
     const float* x = layer + row * p;
     for (int64_t c = 0; c < p; ++c) z[c] = (x[c] - scale.mean[c]) * scale.factor[c];
     z += p;
   }
-  return out;
 }
 
 }  // namespace
 
 Design make_design(const at::Tensor& layer, const RowSplit& rows, bool zscore) {
   const float* x = layer.data_ptr<float>();
-  const int64_t p = layer.size(1);
+  const int64_t p = layer.size(1), n = static_cast<int64_t>(rows.train.size());
   const ColumnScale scale = column_scale(x, p, rows.train, zscore);
-  return {scaled_rows(x, p, rows.train, scale), scaled_rows(x, p, rows.test, scale)};
+  auto all = at::empty({n + static_cast<int64_t>(rows.test.size()), p}, at::kDouble);
+  scale_rows(x, p, rows.train, scale, all.data_ptr<double>());
+  scale_rows(x, p, rows.test, scale, all.data_ptr<double>() + n * p);
+  return {all, at::tensor(scale.mean, at::kDouble), at::tensor(scale.factor, at::kDouble)};
 }
 
 at::Tensor gram(const at::Tensor& x) {

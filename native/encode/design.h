@@ -5,8 +5,9 @@
 namespace cortune {
 
 struct Design {
-  at::Tensor train;  // [n, p] float64, columns centred
-  at::Tensor test;   // [m, p]
+  at::Tensor rows;    // [n + m, p] float64: training rows, then test rows; columns centred
+  at::Tensor mean;    // [p]
+  at::Tensor factor;  // [p]: rows are (x - mean) * factor; 0 where the column is constant
 };
 
 // Centres (and scales) the rows of `layer` [rows, p] float32 with statistics of the training rows only.

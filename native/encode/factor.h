@@ -20,17 +20,26 @@ struct Spectrum {
 Spectrum eigendecompose(const at::Tensor& symmetric, int64_t size);
 
 struct Factor {
-  at::Tensor values;   // [k]
-  at::Tensor project;  // [k, n]
+  at::Tensor values;   // [k], ascending
+  at::Tensor project;  // [k, n]; its rows sum to 0, so responses need not be centred
   at::Tensor basis;    // [m, k]
+  at::Tensor vectors;  // weights of eigenvector j: of the features [p, k] (primal), of the training rows [n,
+                       // k] (dual)
 };
 
 // `spectrum` of the Gram matrix of centred training rows, `cross` [m, n] their products with the test rows.
 Factor dual_factor(const Spectrum& spectrum, const at::Tensor& cross);
 // Centred training rows [n, p] and test rows [m, p].
 Factor primal_factor(const at::Tensor& train, const at::Tensor& test);
+// The same with row weights: `train` [n, p] and `block` [n, n], `cross` [m, n] are centred on the weighted
+// mean of the training rows, `roots` [n] are the square roots of the weights.
+Factor weighted_primal_factor(const at::Tensor& train, const at::Tensor& test, const at::Tensor& roots);
+Factor weighted_dual_factor(const at::Tensor& block, const at::Tensor& cross, const at::Tensor& roots);
 
-// Predictions (without intercept) of centred responses y [n, t].
+// 1 / (l + alpha).
+at::Tensor filters(const Factor& factor, const at::Tensor& alphas);  // [k, A]
+
+// Predictions (without intercept) of responses y [n, t].
 at::Tensor predict_path(const Factor& factor, const at::Tensor& y,
                         const at::Tensor& alphas);  // alphas [A] -> [m, A, t]
 at::Tensor predict_chosen(const Factor& factor, const at::Tensor& y,

@@ -3,16 +3,21 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "design.h"
 #include "factor.h"
 #include "inner.h"
+#include "parallel.h"
+#include "predict.h"
 #include "score.h"
+#include "screen.h"
 
 namespace cortune {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr Scores kNoScores{kNan, kNan, kNan, kNan, kNan};
 
 at::Tensor to_index(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
 
@@ -49,112 +54,319 @@ std::vector<InnerFold> inner_positions(const OuterFold& fold, int64_t rows) {
   return out;
 }
 
+// Training responses of a tile of targets.
+struct Tile {
+  int64_t from = 0, width = 0;
+  at::Tensor y;              // [w, n], centred
+  std::vector<double> mean;  // [w]
+  std::vector<bool> flat;    // [w]: constant
+};
+
+Tile read_tile(const Study& study, const std::vector<int64_t>& rows, int64_t from, int64_t to) {
+  const int64_t n = static_cast<int64_t>(rows.size());
+  Tile tile{from, to - from, study.responses.read(rows, from, to), {}, {}};
+  at::Tensor wide;
+  if (!study.spec.single) wide = at::empty(tile.y.sizes(), at::kDouble);
+  for (int64_t j = 0; j < tile.width; ++j) {
+    float* y = tile.y.data_ptr<float>() + j * n;
+    double sum = 0;
+    for (int64_t i = 0; i < n; ++i) sum += y[i];
+    const double mean = sum / static_cast<double>(n);
+    tile.mean.push_back(mean);
+    tile.flat.push_back(std::all_of(y, y + n, [&](float value) { return value == y[0]; }));
+    if (study.spec.single)
+      for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(y[i] - mean);
+    else
+      for (int64_t i = 0; i < n; ++i) wide.data_ptr<double>()[j * n + i] = y[i] - mean;
+  }
+  if (!study.spec.single) tile.y = wide;
+  return tile;
+}
+
 class Fold {
  public:
-  Fold(const Study& study, int64_t layer, int64_t index)
+  Fold(const Study& study, int64_t layer, int64_t index, const std::function<void(int64_t)>& progress)
       : study_(study),
+        spec_(study.spec),
         fold_(study.spec.folds[index]),
+        progress_(progress),
         layer_(layer),
         index_(index),
         n_(static_cast<int64_t>(fold_.rows.train.size())),
-        train_(to_index(fold_.rows.train)),
-        test_(to_index(fold_.rows.test)) {}
+        dtype_(spec_.single ? at::kFloat : at::kDouble) {}
 
   void run() {
     factorise();
-    const auto alpha = choose();  // [t]
-    const int64_t step = study_.chunk(n_);
-    for (int64_t from = 0; from < study_.targets(); from += step) {
-      study_.task.check();
-      finish(from, std::min(study_.targets(), from + step), alpha);
-    }
+    choose();
+    predictors();
+    each_tile([&](int64_t from, int64_t to) {
+      const auto tile = read_tile(study_, fold_.rows.train, from, to);
+      if (spec_.fixed)
+        for (size_t f = 0; f < inner_.size(); ++f) score_inner(tile, f);
+      else
+        score_test(tile);
+      if (spec_.weights != Weights::kNone) put_weights(tile);
+      progress_(to - from);
+    });
   }
 
  private:
-  // Leaves `factor_` (all training rows -> test rows) and `inner_`.
+  template <typename Function>
+  void each_tile(const Function& work) const {
+    const int64_t t = study_.targets(), step = study_.tile(n_);
+    each((t + step - 1) / step, [&](int64_t i) {
+      study_.task.check();
+      work(i * step, std::min(t, (i + 1) * step));
+    });
+  }
+
+  // Leaves `outer_` (all training rows -> test rows) and what gives held-out errors of the inner folds.
   void factorise() {
-    const auto design = make_design(study_.features[layer_], fold_.rows, study_.spec.zscore);
+    design_ = make_design(study_.features[layer_], fold_.rows, spec_.zscore);
+    if (study_.row_weights.defined())
+      weights_ = study_.row_weights.index_select(0, to_index(fold_.rows.train));
     const auto sizes = sizes_of(study_, fold_);
-    const auto folds = selects() ? inner_positions(fold_, study_.features.size(1)) : std::vector<InnerFold>{};
+    const bool choosing = study_.alphas.size(0) > 1;
+    const auto folds =
+        choosing || spec_.fixed ? inner_positions(fold_, study_.features.size(1)) : std::vector<InnerFold>{};
+    const bool apart = spec_.single || spec_.fixed || weights_.defined();
+    dual_ = apart ? design_.rows.size(1) > n_ : dual_is_cheaper(sizes);
     study_.task.check();
-    if (!dual_is_cheaper(sizes)) {
-      factor_ = primal_factor(design.train, design.test);
-      inner_ = InnerFolds::primal(design.train, folds, study_.alphas, study_.task);
+    if (dual_ && !apart) {
+      lifted(folds, sizes);
       return;
     }
-    const auto products = gram(design.train);
-    // The constant vector is an eigenvector of value 0; lifted to the mean value it stays apart from the null
-    // space, and centred responses never see it.
-    const double lift = products.trace().item<double>() / static_cast<double>(n_);
-    const auto lifted =
-        eigendecompose(products + lift / static_cast<double>(n_), std::max(n_, design.train.size(1)));
-    factor_ = dual_factor(lifted, at::mm(design.test, design.train.t()));
-    inner_ = InnerFolds::dual(products, lifted, lift, folds, study_.alphas, sizes, study_.task);
+    refit_all(folds);
+    if (!choosing) return;
+    if (spec_.single)
+      screen_ = std::make_unique<Screen>(inner_, n_, weights_, study_.alphas, study_.targets(), study_.task);
+    else
+      held_out_ = InnerFolds(inner_, study_.alphas, weights_);
   }
 
-  bool selects() const { return study_.alphas.size(0) > 1; }
-
-  // Raw responses of some rows and targets.
-  at::Tensor rows_of(const at::Tensor& rows, int64_t from, int64_t to) const {
-    return study_.responses.slice(1, from, to).index_select(0, rows);
-  }
-
-  // The chosen alpha of every target; NaN for one that is constant in the training rows.
-  at::Tensor choose() const {
-    const int64_t A = study_.alphas.size(0), t = study_.targets();
-    auto errors = at::zeros({A, t}, at::kDouble);
-    auto flat = at::empty({t}, at::kBool);
-    const int64_t step = study_.chunk(n_);
-    for (int64_t from = 0; from < t; from += step) {
+  // Every fold by itself.
+  void refit_all(const std::vector<InnerFold>& folds) {
+    inner_.resize(folds.size());
+    const int64_t rows = design_.rows.size(0);
+    const auto products = dual_ ? gram(design_.rows) : at::Tensor();
+    each(static_cast<int64_t>(folds.size()) + 1, [&](int64_t i) {
       study_.task.check();
-      const int64_t to = std::min(t, from + step);
-      const auto y = rows_of(train_, from, to);
-      flat.slice(0, from, to).copy_(is_flat(y));
-      if (selects()) errors.slice(1, from, to).copy_(inner_.errors(centred(y)));
+      const bool last = i == static_cast<int64_t>(folds.size());
+      const auto fold = last ? InnerFold{at::arange(n_), at::arange(n_, rows), {}} : folds[i];
+      (last ? outer_ : inner_[i]) =
+          dual_ ? dual_refit(products, fold, weights_) : primal_refit(design_.rows, fold, weights_);
+    });
+  }
+
+  void lifted(const std::vector<InnerFold>& folds, const FoldSizes& sizes) {
+    const auto train = design_.rows.slice(0, 0, n_), test = design_.rows.slice(0, n_);
+    each(1, [&](int64_t) {
+      const auto products = gram(train);
+      // The constant vector is an eigenvector of value 0; lifted to the mean value it stays apart from the
+      // null space, and centred responses never see it.
+      const double lift = products.trace().item<double>() / static_cast<double>(n_);
+      const auto spectrum =
+          eigendecompose(products + lift / static_cast<double>(n_), std::max(n_, design_.rows.size(1)));
+      outer_ = {at::arange(n_), at::Tensor(), at::full({n_}, 1.0 / static_cast<double>(n_), at::kDouble),
+                dual_factor(spectrum, at::mm(test, train.t()))};
+      if (!folds.empty())
+        held_out_ = InnerFolds::dual(products, spectrum, lift, folds, study_.alphas, sizes, study_.task);
+    });
+  }
+
+  at::Tensor errors(const at::Tensor& y) const {
+    return screen_ ? screen_->errors(y) : held_out_.errors(y.t());  // [A, w]
+  }
+
+  // The number of the chosen alpha of every target; -1 for one that is constant in the training rows.
+  void choose() {
+    const int64_t A = study_.alphas.size(0), t = study_.targets(), step = study_.tile(n_);
+    chosen_.assign(t, 0);
+    std::vector<std::vector<double>> sums((t + step - 1) / step, std::vector<double>(A, 0.0));
+    each_tile([&](int64_t from, int64_t to) {
+      const auto tile = read_tile(study_, fold_.rows.train, from, to);
+      const auto found =
+          A > 1 ? errors(tile.y).t().contiguous() : at::zeros({tile.width, 1}, at::kDouble);  // [w, A]
+      for (int64_t j = 0; j < tile.width; ++j) {
+        const double* error = found.data_ptr<double>() + j * A;
+        chosen_[from + j] = tile.flat[j] ? -1 : least(error, A);
+        if (!tile.flat[j])
+          for (int64_t a = 0; a < A; ++a) sums[from / step][a] += error[a];
+      }
+      progress_(to - from);
+    });
+    if (!spec_.shared_alpha) return;
+    std::vector<double> total(A, 0.0);
+    for (const auto& sum : sums)
+      for (int64_t a = 0; a < A; ++a) total[a] += sum[a];
+    for (auto& choice : chosen_)
+      if (choice >= 0) choice = least(total.data(), A);
+  }
+
+  // Of equal errors the last, largest alpha.
+  static int64_t least(const double* errors, int64_t A) {
+    int64_t best = A - 1;
+    for (int64_t a = A - 2; a >= 0; --a)
+      if (errors[a] < errors[best]) best = a;
+    return best;
+  }
+
+  // What the second pass over the targets needs, for the alphas that were chosen.
+  void predictors() {
+    std::vector<bool> used(study_.alphas.size(0), false);
+    for (const int64_t choice : chosen_)
+      if (choice >= 0) used[choice] = true;
+    const auto make = [&](const Factor& factor, const at::Tensor& train) {
+      return Predictor(factor, train, n_, study_.alphas, used, study_.targets(), dtype_);
+    };
+    if (spec_.fixed)
+      for (const auto& fold : inner_) predict_inner_.push_back(make(fold.factor, fold.train));
+    else
+      predict_test_ = make(outer_.factor, outer_.train);
+    if (spec_.weights == Weights::kNone) return;
+    predict_weights_ = make(weight_factor(), outer_.train);
+  }
+
+  // Rows of the basis: weights of the features or, for dual weights, of the training rows; fits of those
+  // where they do not span all of the space (put_weights then finds the dual weights from the residuals).
+  Factor weight_factor() const {
+    auto factor = outer_.factor;
+    const auto train = design_.rows.slice(0, 0, n_);
+    const auto centred = train - at::mv(train.t(), outer_.mean);
+    factor.basis = factor.vectors;
+    if (spec_.weights == Weights::kPrimal)
+      factor.basis =
+          (dual_ ? at::mm(centred.t(), factor.vectors) : factor.vectors) * design_.factor.unsqueeze(1);
+    else if (!dual_)
+      factor.basis = at::mm(centred, factor.vectors);
+    else if (!spans())
+      factor.basis = factor.vectors * factor.values / row_weights().unsqueeze(1);
+    return factor;
+  }
+
+  bool spans() const { return dual_ && outer_.factor.values.size(0) >= n_ - 1; }
+  at::Tensor row_weights() const { return weights_.defined() ? weights_ : at::ones({n_}, at::kDouble); }
+
+  std::vector<int64_t> safe_choice(const Tile& tile) const {
+    std::vector<int64_t> out(chosen_.begin() + tile.from, chosen_.begin() + tile.from + tile.width);
+    // A constant target is computed with some alpha that is in use, and has NaN scores.
+    int64_t any = 0;
+    for (const int64_t choice : chosen_)
+      if (choice >= 0) {
+        any = choice;
+        break;
+      }
+    for (auto& choice : out)
+      if (choice < 0) choice = any;
+    return out;
+  }
+
+  void score_test(const Tile& tile) {
+    if (all_flat(tile)) return put_nothing(tile, index_);
+    auto test =
+        study_.responses.read(fold_.rows.test, tile.from, tile.from + tile.width).to(dtype_);  // [w, m]
+    test -= at::tensor(tile.mean, at::kDouble).unsqueeze(1);
+    const auto shift = at::mv(tile.y, outer_.mean.to(dtype_));
+    put(tile, index_, fold_.rows.test, predict_test_.predict(tile.y, safe_choice(tile)), test, shift);
+  }
+
+  void score_inner(const Tile& tile, size_t f) {
+    if (all_flat(tile)) return put_nothing(tile, static_cast<int64_t>(f));
+    const auto& fold = inner_[f];
+    auto mean = at::zeros({n_}, at::kDouble);
+    mean.index_copy_(0, fold.train, fold.mean);
+    const auto test = tile.y.index_select(1, fold.test);
+    put(tile, static_cast<int64_t>(f), fold_.inner[f].test,
+        predict_inner_[f].predict(tile.y, safe_choice(tile)), test, at::mv(tile.y, mean.to(dtype_)));
+  }
+
+  static bool all_flat(const Tile& tile) {
+    return std::all_of(tile.flat.begin(), tile.flat.end(), [](bool flat) { return flat; });
+  }
+
+  void put_nothing(const Tile& tile, int64_t f) {
+    for (int64_t j = 0; j < tile.width; ++j) put_scores(tile.from + j, f, kNoScores, kNan);
+  }
+
+  void put(const Tile& tile, int64_t f, const std::vector<int64_t>& rows, const at::Tensor& prediction,
+           const at::Tensor& test, const at::Tensor& shift) {
+    const auto shifts = shift.to(at::kDouble).contiguous();
+    const auto p = prediction.contiguous(), y = test.contiguous();
+    const int64_t m = y.size(1);
+    for (int64_t j = 0; j < tile.width; ++j) {
+      const double at = shifts.data_ptr<double>()[j];
+      auto scores =
+          spec_.single
+              ? score(p.data_ptr<float>() + j * m, y.data_ptr<float>() + j * m, m, at, spec_.spearman)
+              : score(p.data_ptr<double>() + j * m, y.data_ptr<double>() + j * m, m, at, spec_.spearman);
+      if (tile.flat[j]) scores = kNoScores;
+      put_scores(tile.from + j, f, scores, tile.flat[j] ? kNan : spec_.alphas[chosen_[tile.from + j]]);
     }
-    if (study_.spec.shared_alpha) errors = errors.masked_fill(flat, 0).sum(1, true).expand({A, t});
-    // Of equal errors the last, largest alpha.
-    const auto best = (A - 1) - errors.flip(0).argmin(0);
-    return study_.alphas.index_select(0, best).masked_fill(flat, kNan);
+    if (!spec_.predictions) return;
+    const auto shown =
+        (p.to(at::kDouble) + (shifts + at::tensor(tile.mean, at::kDouble)).unsqueeze(1)).to(at::kFloat).t();
+    study_.out.predictions[layer_]
+        .slice(1, tile.from, tile.from + tile.width)
+        .index_copy_(0, to_index(rows), shown);
   }
 
-  static at::Tensor centred(const at::Tensor& y) {
-    const auto wide = y.to(at::kDouble);
-    return wide - wide.mean(0, true);
+  void put_scores(int64_t target, int64_t f, const Scores& scores, double alpha) {
+    const size_t at = static_cast<size_t>((layer_ * study_.out.folds + f) * study_.targets() + target);
+    study_.out.r[at] = scores.r;
+    study_.out.r2[at] = scores.r2;
+    study_.out.alpha[at] = alpha;
+    if (spec_.spearman) study_.out.spearman[at] = scores.spearman;
+    if (spec_.explained) study_.out.explained[at] = scores.explained;
+    if (spec_.fixed)
+      study_.out.error[layer_ * study_.targets() + target] +=
+          scores.error / static_cast<double>(study_.out.folds);
   }
 
-  void finish(int64_t from, int64_t to, const at::Tensor& alpha) {
-    const auto train = rows_of(train_, from, to), test = rows_of(test_, from, to);
-    const auto mean = train.to(at::kDouble).mean(0, true);  // [1, t]
-    const auto chosen = alpha.slice(0, from, to);
-    const auto prediction = predict_chosen(factor_, centred(train), chosen);  // [m, t]
-    const auto scores = score(prediction, test.to(at::kDouble) - mean, is_flat(test));
-    store(study_.out.r, scores.r.masked_fill(chosen.isnan(), kNan), from);
-    store(study_.out.r2, scores.r2.masked_fill(chosen.isnan(), kNan), from);
-    store(study_.out.alpha, chosen, from);
-    if (study_.spec.predictions)
-      study_.out.predictions[layer_]
-          .slice(1, from, to)
-          .index_copy_(0, test_, (prediction + mean).to(at::kFloat));
-  }
-
-  void store(std::vector<double>& into, const at::Tensor& values, int64_t from) const {
-    const auto flat = values.contiguous();
-    const int64_t folds = static_cast<int64_t>(study_.spec.folds.size());
-    std::copy_n(flat.data_ptr<double>(), flat.numel(),
-                into.begin() + (layer_ * folds + index_) * study_.targets() + from);
+  void put_weights(const Tile& tile) {
+    auto into = study_.out.weights[layer_][index_].slice(1, tile.from, tile.from + tile.width);  // [p, w]
+    if (all_flat(tile)) return;
+    auto weights = predict_weights_.predict(tile.y, safe_choice(tile));  // [w, p]
+    // (K + alpha)^-1 y = (y - K (K + alpha)^-1 y) / alpha.
+    if (spec_.weights == Weights::kDual && !spans())
+      weights = (tile.y - at::mv(tile.y, outer_.mean.to(dtype_)).unsqueeze(1) - weights) * row_weights() /
+                study_.alphas.index_select(0, at::tensor(safe_choice(tile), at::kLong)).unsqueeze(1);
+    into.copy_(weights.t());
+    for (int64_t j = 0; j < tile.width; ++j)
+      if (tile.flat[j]) into.select(1, j).fill_(kNan);
+    if (spec_.weights != Weights::kPrimal) return;
+    const auto train = design_.rows.slice(0, 0, n_);
+    const auto centre = at::mv(train.t(), outer_.mean);  // [p], scaled
+    // y = mean + (z - centre) b / factor,  z = (x - mean of x) * factor.
+    const auto raw = at::where(design_.factor > 0, centre / design_.factor, 0.0) + design_.mean;
+    const auto mean = at::tensor(tile.mean, at::kDouble) + at::mv(tile.y, outer_.mean.to(dtype_));
+    study_.out.intercepts[layer_][index_]
+        .slice(0, tile.from, tile.from + tile.width)
+        .copy_(mean - at::mv(weights.to(at::kDouble), raw));
   }
 
   const Study& study_;
+  const EncodeSpec& spec_;
   const OuterFold& fold_;
+  const std::function<void(int64_t)>& progress_;
   int64_t layer_, index_, n_;
-  at::Tensor train_, test_;
-  Factor factor_;
-  InnerFolds inner_;
+  at::ScalarType dtype_;
+  bool dual_ = false;
+  Design design_;
+  at::Tensor weights_;  // of the training rows, or undefined
+  Refit outer_;
+  std::vector<Refit> inner_;
+  InnerFolds held_out_;
+  std::unique_ptr<Screen> screen_;
+  std::vector<int64_t> chosen_;
+  Predictor predict_test_, predict_weights_;
+  std::vector<Predictor> predict_inner_;
 };
 
 }  // namespace
 
-void encode_fold(const Study& study, int64_t layer, int64_t fold) { Fold(study, layer, fold).run(); }
+void encode_fold(const Study& study, int64_t layer, int64_t fold,
+                 const std::function<void(int64_t)>& progress) {
+  Fold(study, layer, fold, progress).run();
+}
 
 }  // namespace cortune

@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "parallel.h"
+
 namespace cortune {
 namespace {
 
@@ -45,22 +47,6 @@ bool closed_is_cheaper(const FoldSizes& s) {
   return bytes <= kOperatorBytes && closed_cost(s) < refit_cost(s, true);
 }
 
-// Centres the Gram matrix of some rows, and their products with others, on those rows' mean.
-Refit dual_refit(const at::Tensor& gram, const InnerFold& fold) {
-  const auto block = gram.index_select(0, fold.train).index_select(1, fold.train);
-  const auto cross = gram.index_select(0, fold.test).index_select(1, fold.train);
-  const auto means = block.mean(0, true);  // [1, n]
-  const auto grand = means.mean();
-  const auto spectrum = eigendecompose(block - means - means.t() + grand, block.size(0));
-  return {fold.train, fold.test, dual_factor(spectrum, cross - cross.mean(1, true) - means + grand)};
-}
-
-Refit primal_refit(const at::Tensor& rows, const InnerFold& fold) {
-  const auto train = rows.index_select(0, fold.train);
-  const auto mean = train.mean(0, true);
-  return {fold.train, fold.test, primal_factor(train - mean, rows.index_select(0, fold.test) - mean)};
-}
-
 // Empty when the fold is better factored by itself: M_HH is nearly singular against the size of M, in which
 // its rounding is.
 std::optional<HeldOutOperator> held_out_operator(const Spectrum& lifted, double lift, const InnerFold& fold,
@@ -79,11 +65,45 @@ std::optional<HeldOutOperator> held_out_operator(const Spectrum& lifted, double 
   return HeldOutOperator{fold.held, inverse.slice(1, 0, fold.test.size(0)).contiguous()};
 }
 
-at::Tensor mean_squares(const at::Tensor& residuals, int64_t rows_axis) {
-  return residuals.square().mean(rows_axis);  // [A, t]
+// residuals [A, m, t] -> mean over rows [A, t]; `own` [m]: weights of the rows, or undefined.
+at::Tensor mean_squares(const at::Tensor& residuals, const at::Tensor& own) {
+  if (!own.defined()) return residuals.square().mean(1);
+  return (residuals.square() * own.view({1, -1, 1})).sum(1) / own.sum();
 }
 
 }  // namespace
+
+namespace {
+
+// Shares of the training responses in the mean, and the square roots of their weights.
+std::pair<at::Tensor, at::Tensor> shares_of(const at::Tensor& weights, const at::Tensor& train) {
+  const auto own = weights.defined() ? weights.index_select(0, train) : at::ones(train.sizes(), at::kDouble);
+  return {own / own.sum(), own.sqrt()};
+}
+
+}  // namespace
+
+Refit dual_refit(const at::Tensor& gram, const InnerFold& fold, const at::Tensor& weights) {
+  auto [mean, roots] = shares_of(weights, fold.train);
+  const auto block = gram.index_select(0, fold.train).index_select(1, fold.train);
+  const auto cross = gram.index_select(0, fold.test).index_select(1, fold.train);
+  const auto means = at::mv(block, mean).unsqueeze(0);  // [1, n]
+  const auto grand = at::dot(means.squeeze(0), mean);
+  const auto centred = block - means - means.t() + grand;
+  const auto crossed = cross - at::mv(cross, mean).unsqueeze(1) - means + grand;
+  if (weights.defined()) return {fold.train, fold.test, mean, weighted_dual_factor(centred, crossed, roots)};
+  return {fold.train, fold.test, mean, dual_factor(eigendecompose(centred, block.size(0)), crossed)};
+}
+
+Refit primal_refit(const at::Tensor& rows, const InnerFold& fold, const at::Tensor& weights) {
+  auto [mean, roots] = shares_of(weights, fold.train);
+  const auto train = rows.index_select(0, fold.train);
+  const auto centre = at::mv(train.t(), mean);
+  const auto test = rows.index_select(0, fold.test) - centre;
+  if (weights.defined())
+    return {fold.train, fold.test, mean, weighted_primal_factor(train - centre, test, roots)};
+  return {fold.train, fold.test, mean, primal_factor(train - centre, test)};
+}
 
 bool dual_is_cheaper(const FoldSizes& s) {
   const double n = s.n, p = s.p;
@@ -100,28 +120,21 @@ InnerFolds InnerFolds::dual(const at::Tensor& gram, const Spectrum& lifted, doub
   out.alphas_ = alphas;
   out.lifted_ = lifted;
   const bool closed = lift > 0 && closed_is_cheaper(sizes);
-  for (const auto& fold : folds) {
+  out.folds_.resize(folds.size());
+  each(static_cast<int64_t>(folds.size()), [&](int64_t i) {
     task.check();
     std::optional<HeldOutOperator> held;
-    if (closed) held = held_out_operator(lifted, lift, fold, alphas);
+    if (closed) held = held_out_operator(lifted, lift, folds[i], alphas);
     if (held)
-      out.folds_.push_back(std::move(*held));
+      out.folds_[i] = std::move(*held);
     else
-      out.folds_.push_back(dual_refit(gram, fold));
-  }
+      out.folds_[i] = dual_refit(gram, folds[i], {});
+  });
   return out;
 }
 
-InnerFolds InnerFolds::primal(const at::Tensor& train, const std::vector<InnerFold>& folds,
-                              const at::Tensor& alphas, const Task& task) {
-  InnerFolds out;
-  out.alphas_ = alphas;
-  for (const auto& fold : folds) {
-    task.check();
-    out.folds_.push_back(primal_refit(train, fold));
-  }
-  return out;
-}
+InnerFolds::InnerFolds(const std::vector<Refit>& folds, const at::Tensor& alphas, const at::Tensor& weights)
+    : alphas_(alphas), weights_(weights), folds_(folds.begin(), folds.end()) {}
 
 int64_t InnerFolds::closed() const {
   return std::count_if(folds_.begin(), folds_.end(),
@@ -141,14 +154,15 @@ at::Tensor InnerFolds::errors(const at::Tensor& y) const {
   for (const auto& fold : folds_) {
     if (const auto* held = std::get_if<HeldOutOperator>(&fold)) {
       const auto rows = my.index_select(0, held->held).transpose(0, 1);  // [A, h, t]
-      total += mean_squares(at::bmm(held->weights, rows), 1);
-    } else {
-      const auto& refit = std::get<Refit>(fold);
-      const auto train = y.index_select(0, refit.train);
-      const auto mean = train.mean(0, true);
-      const auto test = y.index_select(0, refit.test) - mean;
-      total += mean_squares(predict_path(refit.factor, train - mean, alphas_) - test.unsqueeze(1), 0);
+      total += mean_squares(at::bmm(held->weights, rows), {});
+      continue;
     }
+    const auto& refit = std::get<Refit>(fold);
+    const auto train = y.index_select(0, refit.train);
+    const auto test = y.index_select(0, refit.test) - at::mv(train.t(), refit.mean);        // [m, t]
+    const auto residuals = predict_path(refit.factor, train, alphas_) - test.unsqueeze(1);  // [m, A, t]
+    total += mean_squares(residuals.transpose(0, 1),
+                          weights_.defined() ? weights_.index_select(0, refit.test) : weights_);
   }
   return total / static_cast<double>(folds_.size());
 }

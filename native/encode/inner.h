@@ -29,30 +29,38 @@ struct HeldOutOperator {
   at::Tensor held;     // [h]
   at::Tensor weights;  // [A, s, h]: the rows of (M_HH)^-1 that are test rows
 };
-// An inner fold factored by itself.
+// Rows fitted by themselves, and rows predicted from them.
 struct Refit {
   at::Tensor train, test;
+  at::Tensor mean;  // [n]: the share of each training response in the intercept
   Factor factor;
 };
 
+// `rows` [n, p]: centred training rows of the outer fold, `gram` [n, n] their products (or a kernel of them),
+// `weights` [n] or undefined.
+Refit primal_refit(const at::Tensor& rows, const InnerFold& fold, const at::Tensor& weights);
+Refit dual_refit(const at::Tensor& gram, const InnerFold& fold, const at::Tensor& weights);
+
 class InnerFolds {
  public:
+  InnerFolds() = default;
+  // Every fold factored by itself; `weights` [n] of the rows in the means of squares, or undefined.
+  InnerFolds(const std::vector<Refit>& folds, const at::Tensor& alphas, const at::Tensor& weights);
   // Dual: `gram` [n, n] of the training rows and its spectrum with the constant direction lifted to `lift`.
   // Chooses for each fold the closed form or a factor of its own: by cost, and the latter where the closed
   // form would lose digits.
   static InnerFolds dual(const at::Tensor& gram, const Spectrum& lifted, double lift,
                          const std::vector<InnerFold>& folds, const at::Tensor& alphas,
                          const FoldSizes& sizes, const Task& task);
-  static InnerFolds primal(const at::Tensor& train, const std::vector<InnerFold>& folds,
-                           const at::Tensor& alphas, const Task& task);
 
   // y: responses of the outer training rows, centred [n, t]. Mean over inner folds of the mean squared error.
   at::Tensor errors(const at::Tensor& y) const;  // [A, t]
+
+ private:
   // How many folds go the closed way.
   int64_t closed() const;
 
- private:
-  at::Tensor alphas_;
+  at::Tensor alphas_, weights_;
   Spectrum lifted_;
   std::vector<std::variant<HeldOutOperator, Refit>> folds_;
 };

@@ -5,15 +5,15 @@
 namespace cortune {
 
 struct Scores {
-  at::Tensor r, r2;  // [t] float64
+  double r, r2;      // Pearson's r; 1 - SSE / SS around the mean of the responses
+  double explained;  // explained variance: 1 - var(error) / var(response)
+  double error;      // mean squared error
+  double spearman;   // r of the ranks, ties at their mean rank; only when asked for, else NaN
 };
 
-// prediction and response [m, t] float64, both may be shifted by the same constant per target. NaN where the
-// response is constant
-// (`flat` [t] bool says where, from the unrounded values); NaN r where the prediction is constant.
-Scores score(const at::Tensor& prediction, const at::Tensor& response, const at::Tensor& flat);
-
-// Where all rows of y [n, t] are equal.
-at::Tensor is_flat(const at::Tensor& y);  // [t] bool
+// One target: predictions and responses, m rows each; `shift` is added to every prediction. NaN where the
+// response is constant; NaN r where the prediction is.
+template <typename Number>
+Scores score(const Number* prediction, const Number* response, int64_t m, double shift, bool ranks);
 
 }  // namespace cortune

@@ -1,0 +1,151 @@
+// Sets the forms up in float64, evaluates them in float32.
+#include "screen.h"
+
+#include "design.h"
+#include "parallel.h"
+
+namespace cortune {
+namespace {
+
+// float64 products and factorisations run at about this share of the speed of float32 products.
+constexpr double kSlowSetup = 3;
+
+// Share of each test row of a fold in the mean over folds of the mean over rows.
+at::Tensor shares(const Refit& fold, const at::Tensor& weights, size_t folds) {
+  const auto own = weights.defined() ? weights.index_select(0, fold.test)
+                                     : at::ones({fold.test.size(0)}, fold.factor.values.options());
+  return own / (own.sum() * static_cast<double>(folds));
+}
+
+double joined_cost(const std::vector<Refit>& folds, double n, double t, double kept) {
+  double rows = 0, setup = 0;
+  for (const auto& fold : folds) {
+    const double m = fold.test.size(0), k = fold.factor.values.size(0);
+    rows += m;
+    setup += 2 * m * k * fold.train.size(0);
+  }
+  return kept * (n * n * t + kSlowSetup * (setup + n * n * rows + n * n * n / 3));
+}
+
+double spectral_cost(const std::vector<Refit>& folds, double t, double kept) {
+  double cost = 0;
+  for (const auto& fold : folds) {
+    const double m = fold.test.size(0), k = fold.factor.values.size(0);
+    cost += 2 * k * (fold.train.size(0) + m) * t + kept * std::min(k * k, 2 * m * k) * t;
+  }
+  return cost;
+}
+
+// Residuals of a fold's test rows as a map of all rows [m, n]: y_S - mean - basis f project y.
+at::Tensor residual_rows(const Refit& fold, const at::Tensor& filter, int64_t n) {
+  const int64_t m = fold.test.size(0);
+  auto out = at::zeros({m, n}, fold.factor.values.options());
+  out.index_copy_(1, fold.train, -(at::mm(fold.factor.basis * filter, fold.factor.project) + fold.mean));
+  const auto one = at::ones({m}, out.options());
+  out.index_put_({at::arange(m), fold.test}, one);
+  return out;
+}
+
+// C with C^T C = E^T E.
+at::Tensor triangle(const at::Tensor& residuals) {
+  auto g = gram(residuals.t());  // [n, n]
+  // E^T E is singular (constants leave no residual): far below what float32 holds, a ridge makes it positive.
+  double lift = 1e-14 * g.diagonal().max().item<double>();
+  for (int tries = 0; tries < 12; ++tries, lift *= 10) {
+    g.diagonal().add_(lift);
+    auto [lower, info] = at::linalg_cholesky_ex(g);
+    if (info.item<int>() == 0) return lower.t().to(at::kFloat);
+  }
+  fail(Code::kNumeric,
+       "Expected held-out errors to be sums of squares, and rounding made them none. The features differ by "
+       "too many "
+       "orders of magnitude; z-score them.");
+}
+
+}  // namespace
+
+Screen::Screen(const std::vector<Refit>& folds, int64_t n, const at::Tensor& weights,
+               const at::Tensor& alphas, int64_t targets, const Task& task)
+    : alphas_(alphas) {
+  double least = INFINITY, most = 0;
+  for (const auto& fold : folds) {
+    if (fold.factor.values.numel() == 0) continue;
+    least = std::min(least, fold.factor.values[0].item<double>());
+    most = std::max(most, fold.factor.values[-1].item<double>());
+  }
+  skeleton_ = skeleton(alphas, least, most);
+  const double kept = static_cast<double>(skeleton_.kept.size()), t = static_cast<double>(targets);
+  if (joined_cost(folds, static_cast<double>(n), t, kept) < spectral_cost(folds, t, kept)) {
+    join(folds, n, weights, task);
+    return;
+  }
+  spectral_.resize(folds.size());
+  each(static_cast<int64_t>(folds.size()), [&](int64_t f) {
+    task.check();
+    spectral_[f] = spectral(folds[f], n, shares(folds[f], weights, folds.size()));
+  });
+}
+
+void Screen::join(const std::vector<Refit>& folds, int64_t n, const at::Tensor& weights, const Task& task) {
+  std::vector<at::Tensor> factors(skeleton_.kept.size());
+  each(static_cast<int64_t>(factors.size()), [&](int64_t k) {
+    task.check();
+    std::vector<at::Tensor> residuals;
+    for (const auto& fold : folds) {
+      const auto filter = (fold.factor.values + alphas_[skeleton_.kept[k]]).reciprocal();
+      residuals.push_back(residual_rows(fold, filter, n) *
+                          shares(fold, weights, folds.size()).sqrt().unsqueeze(1));
+    }
+    factors[k] = triangle(at::cat(residuals, 0));
+  });
+  joined_.emplace(factors, true);
+}
+
+Screen::Spectral Screen::spectral(const Refit& fold, int64_t n, const at::Tensor& share) const {
+  const auto& factor = fold.factor;
+  const int64_t k = factor.values.size(0), m = fold.test.size(0);
+  Spectral out;
+  auto project = at::zeros({n, k}, factor.values.options());
+  project.index_copy_(0, fold.train, factor.project.t());
+  auto mean = at::zeros({n}, factor.values.options());
+  mean.index_copy_(0, fold.train, fold.mean);
+  out.project = project.to(at::kFloat);
+  out.mean = mean.to(at::kFloat).unsqueeze(1);
+  out.basis = factor.basis.to(at::kFloat);
+  out.test = fold.test;
+  out.share = share;
+  out.filters = filters(factor, alphas_);
+  if (k == 0) return out;
+  const auto weighted = factor.basis * share.sqrt().unsqueeze(1);  // [m, k]
+  const bool triangular = k <= m;
+  const auto root = triangular ? std::get<1>(at::linalg_qr(weighted, "r")) : weighted;
+  std::vector<at::Tensor> forms;
+  std::vector<double> scale;
+  for (const int64_t a : skeleton_.kept) {
+    // Scaled to a maximum of 1: their squares stay far from the ends of float32.
+    const auto filter = out.filters.select(1, a);
+    const double largest = filter[0].item<double>();
+    forms.push_back((root * (filter / largest)).to(at::kFloat));
+    scale.push_back(largest * largest);
+  }
+  out.scale = at::tensor(scale, at::kDouble).unsqueeze(1);
+  out.forms = SquareForms(forms, triangular);
+  return out;
+}
+
+at::Tensor Screen::errors(const at::Tensor& y) const {
+  if (joined_) return at::mm(skeleton_.combine, joined_->evaluate(y));
+  auto total = at::zeros({alphas_.size(0), y.size(0)}, at::kDouble);
+  for (const auto& fold : spectral_) {
+    const auto test = (y.index_select(1, fold.test) - at::mm(y, fold.mean));  // [w, m]
+    total += at::mv(test.square().to(at::kDouble), fold.share);
+    if (fold.basis.size(1) == 0) continue;
+    const auto z = at::mm(y, fold.project);                                   // [w, k]
+    const auto along = at::mm(test * fold.share.to(at::kFloat), fold.basis);  // [w, k]
+    total -= 2 * at::mm((along * z).to(at::kDouble), fold.filters).t();       // [A, w]
+    total += at::mm(skeleton_.combine, fold.forms.evaluate(z) * fold.scale);
+  }
+  return total;
+}
+
+}  // namespace cortune

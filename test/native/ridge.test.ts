@@ -1,0 +1,99 @@
+/** Single precision, both ways of its held-out errors, and what may not change results: threads, tiles, company. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { type EncodeOptions, encode } from '../../lib/encode/encode.js';
+import { native } from '../../lib/native/load.js';
+import { Random } from '../../lib/random.js';
+import { Tensor } from '../../lib/tensor.js';
+
+/** Features, and responses that hold some of them and much noise. */
+function makeData(n: number, p: number, t: number, L = 1) {
+  const random = new Random(n + p + t);
+  const normal = () => random.normal();
+  const x = Float32Array.from({ length: L * n * p }, normal);
+  const weights = Float32Array.from({ length: 5 * t }, normal);
+  const y = Float32Array.from({ length: n * t }, (_, i) => {
+    const [row, target] = [Math.floor(i / t), i % t];
+    let sum = 3 + 4 * normal();
+    for (let k = 0; k < Math.min(5, p); k++) sum += x[row * p + k]! * weights[k * t + target]!;
+    return sum;
+  });
+  return { features: Tensor.from(x, [L, n, p]), responses: Tensor.from(y, [n, t]) };
+}
+
+const threads = native().info().threads;
+afterAll(() => native().setThreads(threads));
+
+// Many targets for the rows: joined forms; few, or fewer features than rows: spectral ones. 12 alphas are kept whole, 60 are not.
+const sizes: [string, number, number, number, number][] = [
+  ['joined', 40, 50, 1100, 12],
+  ['joined, dense grid', 40, 50, 1100, 40],
+  ['spectral, wide', 60, 80, 20, 40],
+  ['spectral, tall', 60, 8, 1100, 40],
+];
+
+describe('single precision', () => {
+  it.each(sizes)('is within 1e-5 of double (%s)', async (_, n, p, t, count) => {
+    const { features, responses } = makeData(n, p, t);
+    for (const selection of ['nested', 'fixed'] as const) {
+      const options: EncodeOptions = { alphas: `logspace:-1:6:${count}`, selection };
+      const double = await encode(features, responses, { ...options, precision: 'double' });
+      const single = await encode(features, responses, { ...options, precision: 'single' });
+      const { alpha, r, r2 } = single.folds;
+      const same = Array.from(alpha.keys()).filter((i) => alpha[i] === double.folds.alpha[i]);
+      expect(same.length / alpha.length).toBeGreaterThan(0.999);
+      const worst = (a: Float64Array, b: Float64Array) => Math.max(...same.map((i) => Math.abs(a[i]! - b[i]!)));
+      expect(worst(r, double.folds.r)).toBeLessThan(1e-5);
+      expect(worst(r2, double.folds.r2)).toBeLessThan(1e-5);
+    }
+    features.dispose();
+    responses.dispose();
+  });
+
+  it('is chosen for many targets alone', async () => {
+    const { features, responses } = makeData(40, 8, 2000);
+    const auto = await encode(features, responses);
+    expect(auto.folds.r).toEqual((await encode(features, responses, { precision: 'single' })).folds.r);
+    expect(auto.folds.r).not.toEqual((await encode(features, responses, { precision: 'double' })).folds.r);
+    features.dispose();
+    responses.dispose();
+  });
+
+  it('has one alpha for all when asked, the one of double', async () => {
+    const { features, responses } = makeData(40, 50, 1100);
+    const options: EncodeOptions = { alphaPer: 'shared', alphas: 'logspace:-1:6:30' };
+    const [single, double] = [
+      await encode(features, responses, { ...options, precision: 'single' }),
+      await encode(features, responses, { ...options, precision: 'double' }),
+    ];
+    expect(single.folds.alpha).toEqual(double.folds.alpha);
+    expect(new Set(single.folds.alpha).size).toBeLessThanOrEqual(5);
+    features.dispose();
+    responses.dispose();
+  });
+});
+
+describe('the same bits', () => {
+  it.each([
+    ['single', 40, 50, 1500],
+    ['single', 60, 8, 1500],
+    ['double', 40, 50, 50],
+    ['double', 60, 8, 600],
+  ] as const)('for any number of threads (%s, %i x %i, %i targets)', async (precision, n, p, t) => {
+    const { features, responses } = makeData(n, p, t, 1);
+    const all = [];
+    for (const count of [1, 2]) {
+      native().setThreads(count);
+      const { folds, weights, intercepts } = await encode(features, responses, {
+        precision,
+        alphas: 'logspace:-1:6:20',
+        weights: 'primal',
+      });
+      all.push({ ...folds, weights: weights!.toArray(), intercepts: intercepts!.toArray() });
+      weights!.dispose();
+      intercepts!.dispose();
+    }
+    expect(all[1]).toEqual(all[0]);
+    features.dispose();
+    responses.dispose();
+  });
+});
