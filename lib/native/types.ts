@@ -372,6 +372,38 @@ export interface LogisticArgs {
   zscore: boolean;
 }
 
+export interface RefitPermutedArgs {
+  /** [L, n, p] float32, of which `layer` is used. */
+  features: TensorHandle;
+  layer: number;
+  /** [n, t] float32; finite. */
+  responses: TensorHandle;
+  folds: FoldRows[];
+  /** Ascending, positive. */
+  alphas: Float64Array;
+  /** [F, t] numbers of alphas, -1 for a target without score; without it alphas are chosen anew by the inner folds. */
+  chosen?: Int32Array | undefined;
+  /** [P, n]: which row takes the place of each. */
+  orders: Int32Array;
+  standardize: 'center' | 'zscore';
+  precision: 'single' | 'double';
+  /** Compare |r|. */
+  twoSided: boolean;
+  /** Keep every score. */
+  keep: boolean;
+}
+
+export interface RefitPermutedResult {
+  /** [t] mean over folds of Pearson r. */
+  observed: Float64Array;
+  /** [t] permutations whose score is at least that. */
+  reached: Float64Array;
+  /** [P] the largest score over targets. */
+  largest: Float64Array;
+  /** [P, t] when kept. */
+  scores?: TensorHandle | undefined;
+}
+
 /** Everything `build/Release/cortune.node` exports. */
 export interface Native {
   info(): NativeInfo;
@@ -445,6 +477,8 @@ export interface Native {
     delays: Int32Array;
   }): Job<TensorHandle>;
   encode(args: EncodeArgs, onProgress?: OnProgress): Job<EncodeResult>;
+  /** Scores of one layer under permuted rows of the responses, everything fitted anew. */
+  refitPermuted(args: RefitPermutedArgs, onProgress?: OnProgress): Job<RefitPermutedResult>;
 
   matchRows(args: MatchArgs, onProgress?: OnProgress): Job<MatchResult>;
   /** Of all pairs of rows of each layer of `values` [L, n, p], the first with the others first: [L, n (n - 1) / 2]. */

@@ -2,6 +2,7 @@
 #include "../encode/encode.h"
 
 #include "../encode/align.h"
+#include "../encode/permute.h"
 #include "args.h"
 #include "bindings.h"
 #include "job.h"
@@ -66,6 +67,42 @@ Napi::Value encode_job(const Napi::CallbackInfo& info) {
       to_result);
 }
 
+RefitSpec refit_spec(const Args& args) {
+  RefitSpec spec;
+  for (const auto& fold : args.objects("folds")) spec.folds.push_back(outer_fold(fold));
+  spec.alphas = args.doubles("alphas");
+  if (args.has("chosen")) spec.chosen = args.int32s("chosen");
+  spec.orders = args.int32s("orders");
+  spec.zscore = args.text("standardize") == "zscore";
+  spec.single = args.text("precision") == "single";
+  spec.two_sided = args.flag("twoSided");
+  spec.keep = args.flag("keep");
+  return spec;
+}
+
+Napi::Value to_refit_result(Napi::Env env, RefitScores scores) {
+  auto object = Napi::Object::New(env);
+  object.Set("observed", to_float64(env, scores.observed));
+  object.Set("reached", to_float64(env, scores.reached));
+  object.Set("largest", to_float64(env, scores.largest));
+  if (scores.scores.defined()) object.Set("scores", to_handle(env, scores.scores));
+  return object;
+}
+
+Napi::Value refit_permuted_job(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  return start_job(
+      info.Env(), info[1],
+      [features = args.handle<at::Tensor>("features"), responses = args.handle<at::Tensor>("responses"),
+       layer = args.integer("layer"), spec = refit_spec(args)](const Task& task) {
+        if (features->dim() != 3 || layer < 0 || layer >= features->size(0))
+          fail(Code::kArgument,
+               "Expected features [layers, rows, columns] and `layer` to be one of the layers");
+        return refit_permuted((*features)[layer], *responses_in_memory(responses->contiguous()), spec, task);
+      },
+      to_refit_result);
+}
+
 Napi::Value align_rows_job(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   return start_job(
@@ -83,6 +120,7 @@ Napi::Value align_rows_job(const Napi::CallbackInfo& info) {
 void export_encode(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "alignRows", align_rows_job);
   export_function(env, exports, "encode", encode_job);
+  export_function(env, exports, "refitPermuted", refit_permuted_job);
 }
 
 }  // namespace cortune

@@ -1,0 +1,124 @@
+/** Encoding scores under permuted responses, fitted anew for every permutation in one native call. */
+import type { Matrix } from '../data/types.js';
+import { CortuneError, expected } from '../errors.js';
+import { runJob } from '../native/jobs.js';
+import { native } from '../native/load.js';
+import { Tensor } from '../tensor.js';
+import { checkFinite, type EncodeOptions, encodeSettings } from './options.js';
+import type { FoldScores } from './scores.js';
+
+export interface RefitPermutedOptions
+  extends Pick<
+    EncodeOptions,
+    | 'folds'
+    | 'innerFolds'
+    | 'trim'
+    | 'gap'
+    | 'groups'
+    | 'alphas'
+    | 'standardize'
+    | 'precision'
+    | 'signal'
+    | 'onProgress'
+  > {
+  /**
+   * [P, n]: `orders[p * n + i]` is the row of the responses that takes the place of row i. Any permutation will do: of blocks, circular shifts,
+   * within runs (lib/analysis/surrogates makes them).
+   */
+  orders: Int32Array;
+  /** Which layer of the features; default 0. */
+  layer?: number | undefined;
+  /**
+   * Scores that `encode` gave for the same data, folds and alphas: their chosen alphas are kept for every permutation. Without it alphas are
+   * chosen anew for each, by the inner folds.
+   */
+  chosen?: FoldScores | undefined;
+  /** 'greater' (default) counts r at least as large as observed, 'two-sided' |r|. */
+  alternative?: 'greater' | 'two-sided' | undefined;
+  /** Keep every score [P, t]; dispose it. Default false: memory does not grow with permutations times targets. */
+  keep?: boolean | undefined;
+}
+
+export interface RefitPermutedScores {
+  /** [t] mean over folds of held-out Pearson r, of the responses as they are; NaN for a target without score. */
+  observed: Float64Array;
+  /** [t] how many permutations score at least as much: p is (1 + reached) / (1 + P). */
+  reached: Float64Array;
+  /** [P] the largest score over targets in each permutation, for p-values corrected by the maximum. */
+  largest: Float64Array;
+  /** [P, t] */
+  scores?: Tensor;
+}
+
+/**
+ * Scores of one layer under permutations of the responses' rows, training rows among them: for every permutation ridge is fitted again in each
+ * fold and the held-out rows are scored. Features are factored once; with `chosen` a permutation then costs one matrix product a fold, for all
+ * targets. Products are in float32 from 2,000 targets on (`precision`); scores have the same bits for any number of threads.
+ *
+ * @param features [L, n, p], or [n, p]. @param responses [n, t].
+ * @throws RangeError or TypeError (ERR_ARGUMENT) for options and orders that are no permutations; ERR_DATA for mismatched rows and values that are
+ * not finite; ERR_CANCELLED.
+ */
+export async function refitPermuted(
+  features: Tensor,
+  responses: Matrix | Tensor,
+  options: RefitPermutedOptions,
+): Promise<RefitPermutedScores> {
+  const [n, t] =
+    responses instanceof Tensor
+      ? [responses.shape[0] ?? 0, responses.shape[1] ?? 0]
+      : [responses.rows, responses.columns];
+  const rows = features.shape.at(-2) ?? 0;
+  if (rows !== n)
+    throw new CortuneError('ERR_DATA', `Expected responses to have as many rows as the features, ${rows}, got ${n}.`);
+  if (!(responses instanceof Tensor))
+    checkFinite(
+      responses,
+      Array.from({ length: t }, (_, i) => String(i)),
+    );
+  const { orders, chosen, layer = 0, alternative = 'greater', keep = false } = options;
+  if (alternative !== 'greater' && alternative !== 'two-sided')
+    throw expected('alternative', '`greater` or `two-sided`', alternative);
+  if (!(orders instanceof Int32Array) || orders.length % n !== 0)
+    throw expected('orders', `an Int32Array of ${n} rows for each permutation`, orders);
+  const { folds, alphas, standardize, precision } = encodeSettings(n, t, options);
+  using one = features.shape.length === 3 ? undefined : Tensor.from(features.toArray(), [1, ...features.shape]);
+  using made = responses instanceof Tensor ? undefined : Tensor.from(responses.data, [n, t]);
+  const { scores, ...rest } = await runJob(
+    (onProgress) =>
+      native().refitPermuted(
+        {
+          features: (one ?? features).handle,
+          layer,
+          responses: (made ?? (responses as Tensor)).handle,
+          folds,
+          alphas,
+          chosen: chosen && chosenNumbers(chosen, alphas, layer, folds.length, t),
+          orders,
+          standardize,
+          precision,
+          twoSided: alternative === 'two-sided',
+          keep,
+        },
+        onProgress,
+      ),
+    options,
+  );
+  return { ...rest, ...(scores && { scores: new Tensor(scores) }) };
+}
+
+/** Numbers in the grid of one layer's alphas [F, t]; -1 where there is none. */
+function chosenNumbers(scores: FoldScores, alphas: Float64Array, layer: number, F: number, t: number): Int32Array {
+  if (scores.folds !== F || scores.targets !== t || layer >= scores.layers)
+    throw expected(
+      'chosen',
+      `scores of ${F} folds and ${t} targets`,
+      `${scores.folds} folds, ${scores.targets} targets`,
+    );
+  const places = new Map(Array.from(alphas, (alpha, i) => [alpha, i]));
+  return Int32Array.from(scores.alpha.subarray(layer * F * t, (layer + 1) * F * t), (alpha) => {
+    const place = Number.isNaN(alpha) ? -1 : places.get(alpha);
+    if (place === undefined) throw expected('chosen', 'alphas of the given grid', alpha);
+    return place;
+  });
+}

@@ -1,0 +1,284 @@
+// Permutations of one tile of targets after the other; nothing of the size of permutations x targets unless
+// asked for.
+#include "permute.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <numeric>
+#include <optional>
+
+#include "../kernels/platform.h"
+#include "check.h"
+#include "design.h"
+#include "parallel.h"
+#include "predict.h"
+#include "screen.h"
+
+namespace cortune {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kLeast = -std::numeric_limits<double>::infinity();
+// Targets worked on at a time: enough that those of one alpha make a product worth its start.
+constexpr int64_t kTile = 2048;
+
+// Pearson r of m values; eight sums side by side fill a vector. One pass: responses are centred beforehand
+// and predictions stay near 0.
+template <typename Number>
+CORTUNE_SIMD double correlation(const Number* __restrict p, const Number* __restrict y, int64_t m) {
+  constexpr int kLanes = 8;
+  double sp[kLanes] = {}, sy[kLanes] = {}, pp[kLanes] = {}, yy[kLanes] = {}, py[kLanes] = {};
+  const auto add = [&](int lane, double a, double b) {
+    sp[lane] += a, sy[lane] += b, pp[lane] += a * a, yy[lane] += b * b, py[lane] += a * b;
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= m; i += kLanes)
+    for (int lane = 0; lane < kLanes; ++lane) add(lane, p[i + lane], y[i + lane]);
+  for (; i < m; ++i) add(0, p[i], y[i]);
+  const auto sum = [](const double* values) { return std::accumulate(values, values + kLanes, 0.0); };
+  const double n = static_cast<double>(m), a = sum(sp), b = sum(sy);
+  const double vp = sum(pp) - a * a / n, vy = sum(yy) - b * b / n;
+  // Constant but for rounding.
+  if (!(vp > 1e-12 * sum(pp)) || !(vy > 1e-12 * sum(yy))) return kNan;
+  return std::clamp((sum(py) - a * b / n) / std::sqrt(vp) / std::sqrt(vy), -1.0, 1.0);
+}
+
+template <typename Number>
+void gather(const Number* __restrict from, const int32_t* __restrict places, int64_t count,
+            Number* __restrict to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = from[places[i]];
+}
+
+at::Tensor to_index(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
+
+// What a fold needs for any responses.
+struct FitFold {
+  std::vector<int64_t> train, test;  // rows
+  Factor factor;
+  std::optional<Predictor> predictor;
+  std::optional<Screen> screen;
+};
+
+class Permuted {
+ public:
+  Permuted(const at::Tensor& features, const Responses& responses, const RefitSpec& spec, const Task& task)
+      : responses_(responses),
+        spec_(spec),
+        task_(task),
+        n_(responses.rows()),
+        t_(responses.targets()),
+        count_(static_cast<int64_t>(spec.orders.size()) / n_),
+        alphas_(at::tensor(spec.alphas, at::kDouble)) {
+    folds_.resize(spec.folds.size());
+    for (size_t f = 0; f < folds_.size(); ++f) prepare(features, f);
+  }
+
+  RefitScores run() {
+    out_.observed.assign(t_, kNan);
+    out_.reached.assign(t_, 0);
+    out_.largest.assign(count_, kLeast);
+    if (spec_.keep) out_.scores = at::full({count_, t_}, kNan, at::kFloat);
+    each((t_ + kTile - 1) / kTile, [&](int64_t i) {
+      if (spec_.single)
+        tile<float>(i * kTile, std::min(t_, (i + 1) * kTile));
+      else
+        tile<double>(i * kTile, std::min(t_, (i + 1) * kTile));
+    });
+    for (auto& value : out_.largest)
+      if (value == kLeast) value = kNan;
+    return std::move(out_);
+  }
+
+ private:
+  at::ScalarType dtype() const { return spec_.single ? at::kFloat : at::kDouble; }
+
+  void prepare(const at::Tensor& features, size_t f) {
+    task_.check();
+    auto& fold = folds_[f];
+    const auto& given = spec_.folds[f];
+    fold.train = given.rows.train;
+    fold.test = given.rows.test;
+    const int64_t n = static_cast<int64_t>(fold.train.size());
+    const auto design = make_design(features, given.rows, spec_.zscore);
+    const bool dual = design.rows.size(1) > n;
+    std::vector<Refit> inner(spec_.chosen.empty() ? given.inner.size() : 0);
+    std::vector<int64_t> position(n_, -1);
+    for (int64_t i = 0; i < n; ++i) position[fold.train[i]] = i;
+    const auto places = [&](const std::vector<int64_t>& rows) {
+      std::vector<int64_t> out;
+      for (const int64_t row : rows) out.push_back(position[row]);
+      return to_index(out);
+    };
+    const auto products = dual ? gram(design.rows) : at::Tensor();
+    each(static_cast<int64_t>(inner.size()) + 1, [&](int64_t i) {
+      const bool last = i == static_cast<int64_t>(inner.size());
+      const auto rows = last ? InnerFold{at::arange(n), at::arange(n, design.rows.size(0)), {}}
+                             : InnerFold{places(given.inner[i].train), places(given.inner[i].test), {}};
+      auto fit = dual ? dual_refit(products, rows, {}) : primal_refit(design.rows, rows, {});
+      if (last)
+        fold.factor = fit.factor;
+      else
+        inner[i] = std::move(fit);
+    });
+    std::vector<bool> used(spec_.alphas.size(), spec_.chosen.empty());
+    if (!spec_.chosen.empty())
+      for (int64_t j = 0; j < t_; ++j)
+        if (const int32_t a = spec_.chosen[f * t_ + j]; a >= 0) used[a] = true;
+    // A permutation costs as much as another set of targets.
+    const int64_t fits = t_ * (count_ + 1);
+    fold.predictor.emplace(fold.factor, at::arange(n), n, alphas_, used, fits, dtype());
+    if (!inner.empty()) fold.screen.emplace(inner, n, at::Tensor(), alphas_, fits, task_);
+  }
+
+  // Targets [from, to) in the order of their alphas in fold f, so that groups lie together.
+  std::vector<int64_t> order_of(size_t f, int64_t from, int64_t to) const {
+    std::vector<int64_t> order(to - from);
+    std::iota(order.begin(), order.end(), 0);
+    if (!spec_.chosen.empty()) {
+      const int32_t* chosen = spec_.chosen.data() + f * t_ + from;
+      std::stable_sort(order.begin(), order.end(),
+                       [&](int64_t a, int64_t b) { return chosen[a] < chosen[b]; });
+    }
+    return order;
+  }
+
+  std::vector<int64_t> alphas_of(size_t f, int64_t from, const std::vector<int64_t>& order,
+                                 const at::Tensor& y) const {
+    std::vector<int64_t> out;
+    if (!spec_.chosen.empty()) {
+      for (const int64_t j : order) out.push_back(spec_.chosen[f * t_ + from + j]);
+      // Targets without an alpha come first; they are computed with one in use and have no score.
+      const auto any = std::find_if(out.begin(), out.end(), [](int64_t a) { return a >= 0; });
+      std::fill(out.begin(), any, any == out.end() ? -1 : *any);
+      return out;
+    }
+    if (!folds_[f].screen) return std::vector<int64_t>(order.size(), 0);
+    const auto errors = folds_[f].screen->errors(y.to(at::kFloat)).flip(0).argmin(0);
+    for (const int64_t back :
+         std::vector<int64_t>(errors.data_ptr<int64_t>(), errors.data_ptr<int64_t>() + errors.numel()))
+      out.push_back(alphas_.size(0) - 1 - back);
+    return out;
+  }
+
+  // Adds fold f's r of every target under one order of rows.
+  template <typename Number>
+  void fold_scores(size_t f, int64_t from, const std::vector<int64_t>& sorted, const at::Tensor& y,
+                   const int32_t* order, std::vector<double>& sums, std::vector<int>& counts) const {
+    const auto& fold = folds_[f];
+    const int64_t w = y.size(0), n = static_cast<int64_t>(fold.train.size()),
+                  m = static_cast<int64_t>(fold.test.size());
+    std::vector<int32_t> train(n), test(m);
+    for (int64_t i = 0; i < n; ++i) train[i] = order[fold.train[i]];
+    for (int64_t i = 0; i < m; ++i) test[i] = order[fold.test[i]];
+    auto permuted = at::empty({w, n}, y.options());
+    for (int64_t j = 0; j < w; ++j)
+      gather(y.data_ptr<Number>() + sorted[j] * n_, train.data(), n, permuted.data_ptr<Number>() + j * n);
+    const auto alphas = alphas_of(f, from, sorted, permuted);
+    if (alphas.empty() || alphas.back() < 0) return;
+    const auto predicted = fold.predictor->predict(permuted, alphas).contiguous();  // [w, m]
+    std::vector<Number> truth(m);
+    for (int64_t j = 0; j < w; ++j) {
+      if (!spec_.chosen.empty() && spec_.chosen[f * t_ + from + sorted[j]] < 0) continue;
+      gather(y.data_ptr<Number>() + sorted[j] * n_, test.data(), m, truth.data());
+      const double r = correlation(predicted.data_ptr<Number>() + j * m, truth.data(), m);
+      if (std::isnan(r)) continue;
+      sums[sorted[j]] += r;
+      ++counts[sorted[j]];
+    }
+  }
+
+  template <typename Number>
+  at::Tensor centred(int64_t from, int64_t to) const {
+    std::vector<int64_t> rows(n_);
+    std::iota(rows.begin(), rows.end(), 0);
+    const auto raw = responses_.read(rows, from, to);
+    const auto wide = raw.to(at::kDouble);
+    return (wide - wide.mean(1, true)).to(dtype()).contiguous();  // [w, n]
+  }
+
+  template <typename Number>
+  void tile(int64_t from, int64_t to) {
+    const auto y = centred<Number>(from, to);
+    std::vector<std::vector<int64_t>> sorted;
+    for (size_t f = 0; f < folds_.size(); ++f) sorted.push_back(order_of(f, from, to));
+    std::vector<int32_t> same(n_);
+    std::iota(same.begin(), same.end(), 0);
+    for (int64_t k = -1; k < count_; ++k) {
+      const int32_t* order = k < 0 ? same.data() : spec_.orders.data() + k * n_;
+      std::vector<double> sums(to - from, 0.0);
+      std::vector<int> counts(to - from, 0);
+      for (size_t f = 0; f < folds_.size(); ++f)
+        fold_scores<Number>(f, from, sorted[f], y, order, sums, counts);
+      double largest = kLeast;
+      for (int64_t j = 0; j < to - from; ++j) {
+        const double r = counts[j] == 0 ? kNan : sums[j] / counts[j];
+        const double size = spec_.two_sided ? std::abs(r) : r;
+        if (k < 0) {
+          out_.observed[from + j] = r;
+          continue;
+        }
+        const double seen = out_.observed[from + j];
+        if (size >= (spec_.two_sided ? std::abs(seen) : seen)) ++out_.reached[from + j];
+        if (size > largest) largest = size;
+        if (spec_.keep) out_.scores.data_ptr<float>()[k * t_ + from + j] = static_cast<float>(r);
+      }
+      if (k >= 0) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        out_.largest[k] = std::max(out_.largest[k], largest);
+      }
+      task_.progress(done_ += to - from, t_ * (count_ + 1), "permutations");
+    }
+  }
+
+  const Responses& responses_;
+  const RefitSpec& spec_;
+  const Task& task_;
+  int64_t n_, t_, count_;
+  at::Tensor alphas_;
+  std::vector<FitFold> folds_;
+  RefitScores out_;
+  std::mutex mutex_;
+  std::atomic<int64_t> done_{0};
+};
+
+void check_refit(const Responses& responses, const RefitSpec& spec) {
+  const int64_t n = responses.rows(), t = responses.targets();
+  if (spec.orders.size() % static_cast<size_t>(n) != 0)
+    fail(Code::kArgument, "Expected `orders` to hold " + std::to_string(n) + " rows for each permutation");
+  for (size_t from = 0; from < spec.orders.size(); from += n) {
+    std::vector<uint8_t> seen(n, 0);
+    for (int64_t i = 0; i < n; ++i) {
+      const int32_t row = spec.orders[from + i];
+      if (row < 0 || row >= n || seen[row]++)
+        fail(Code::kArgument, "Expected each row once in every permutation; row " + std::to_string(row) +
+                                  " of permutation " + std::to_string(from / n) + " is not, or is twice");
+    }
+  }
+  if (spec.chosen.empty()) return;
+  if (spec.chosen.size() != spec.folds.size() * static_cast<size_t>(t))
+    fail(Code::kArgument, "Expected one chosen alpha for each fold and target");
+  for (const int32_t a : spec.chosen)
+    if (a < -1 || a >= static_cast<int32_t>(spec.alphas.size()))
+      fail(Code::kArgument,
+           "Expected chosen alphas to be their numbers in the grid, got " + std::to_string(a));
+}
+
+}  // namespace
+
+RefitScores refit_permuted(const at::Tensor& features, const Responses& responses, const RefitSpec& spec,
+                           const Task& task) {
+  const auto x = features.to(at::kFloat).contiguous();
+  check_refit(responses, spec);
+  EncodeSpec checked;
+  checked.folds = spec.folds;
+  checked.alphas = spec.alphas;
+  // With alphas given, inner folds are not needed: the grid is checked as if it were one value.
+  if (!spec.chosen.empty()) checked.alphas.resize(1);
+  check_encoding(x.unsqueeze(0), responses, checked);
+  return Permuted(x, responses, spec, task).run();
+}
+
+}  // namespace cortune
