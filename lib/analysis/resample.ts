@@ -59,32 +59,42 @@ export async function permutationTest(
   folds: readonly Pick<FoldRows, 'test'>[],
   options: PermutationOptions = {},
 ): Promise<PermutationTest> {
-  const { permutations = 1000, seed = 0, alternative = 'greater' } = options;
+  return permutations(folds, options)(predictions, responses, options);
+}
+
+/** A test of one layer; see permutationTest. */
+export type LayerTest = (predictions: Tensor, responses: Matrix | Tensor, job: JobOptions) => Promise<PermutationTest>;
+
+/** Makes the exchanges once, for any number of layers that share folds and responses. */
+export function permutations(folds: readonly Pick<FoldRows, 'test'>[], options: PermutationOptions): LayerTest {
+  const { permutations: made = 1000, seed = 0, alternative = 'greater' } = options;
   const how = typeof options.exchange === 'object' ? options.exchange : parseExchange(options.exchange ?? 'block:10');
-  count('permutations', permutations);
+  count('permutations', made);
   if (alternative !== 'greater' && alternative !== 'two-sided')
     throw expected('alternative', '`greater` or `two-sided`', alternative);
-  using made = tensorOf(responses);
-  const scored = scoredArgs(predictions, made ?? (responses as Tensor), folds);
-  const sizes = scored.parts.map(({ rows }) => rows.length);
+  const sizes = partSizes(folds);
   checkExchange(how, sizes);
-  const orders = how.kind === 'phase' ? new Int32Array() : surrogateOrders(how, sizes, permutations, seed);
-  const phases = how.kind === 'phase' ? surrogatePhases(sizes, permutations, seed) : new Float64Array();
-  const found = await runJob(
-    (onProgress) =>
-      native().permutedScores({ ...scored, orders, phases, twoSided: alternative === 'two-sided' }, onProgress),
-    options,
-  );
-  const p = found.exceed.map((exceed) => (1 + exceed) / (1 + permutations));
-  const observed = alternative === 'two-sided' ? found.r.map(Math.abs) : found.r;
-  return {
-    r: found.r,
-    p,
-    fdr: adjustFdr(p),
-    pMax: adjustMaximum(observed, found.maximum),
-    nullMean: found.mean,
-    nullDeviation: found.deviation,
-    maximum: found.maximum,
+  const orders = how.kind === 'phase' ? new Int32Array() : surrogateOrders(how, sizes, made, seed);
+  const phases = how.kind === 'phase' ? surrogatePhases(sizes, made, seed) : new Float64Array();
+  return async (predictions, responses, job) => {
+    using tensor = tensorOf(responses);
+    const scored = scoredArgs(predictions, tensor ?? (responses as Tensor), folds);
+    const found = await runJob(
+      (onProgress) =>
+        native().permutedScores({ ...scored, orders, phases, twoSided: alternative === 'two-sided' }, onProgress),
+      job,
+    );
+    const p = found.exceed.map((exceed) => (1 + exceed) / (1 + made));
+    const observed = alternative === 'two-sided' ? found.r.map(Math.abs) : found.r;
+    return {
+      r: found.r,
+      p,
+      fdr: adjustFdr(p),
+      pMax: adjustMaximum(observed, found.maximum),
+      nullMean: found.mean,
+      nullDeviation: found.deviation,
+      maximum: found.maximum,
+    };
   };
 }
 
@@ -126,25 +136,40 @@ export async function bootstrapScores(
   folds: readonly Pick<FoldRows, 'test'>[],
   options: BootstrapOptions = {},
 ): Promise<ScoreIntervals> {
+  return resampling(folds, options)(predictions, responses, options);
+}
+
+/** Intervals of one layer; see bootstrapScores. */
+export type LayerIntervals = (
+  predictions: Tensor,
+  responses: Matrix | Tensor,
+  job: JobOptions,
+) => Promise<ScoreIntervals>;
+
+/** Makes the draws once, for any number of layers that share folds and responses. */
+export function resampling(folds: readonly Pick<FoldRows, 'test'>[], options: BootstrapOptions): LayerIntervals {
   const { resamples = 1000, block = 1, level = 0.95, seed = 0 } = options;
   count('resamples', resamples);
   checkLevel(level);
-  using made = tensorOf(responses);
-  const scored = scoredArgs(predictions, made ?? (responses as Tensor), folds);
-  const sizes = scored.parts.map(({ rows }) => rows.length);
-  const draws = bootstrapDraws(sizes, block, resamples, seed);
-  const found = await runJob(
-    (onProgress) => native().resampledScores({ ...scored, draws, level }, onProgress),
-    options,
-  );
-  const known = found.r.filter((r) => !Number.isNaN(r));
-  return {
-    r: found.r,
-    lower: found.lower,
-    upper: found.upper,
-    error: found.deviation,
-    mean: { value: known.reduce((sum, r) => sum + r, 0) / known.length, ...percentiles(found.mean, level) },
+  const draws = bootstrapDraws(partSizes(folds), block, resamples, seed);
+  return async (predictions, responses, job) => {
+    using tensor = tensorOf(responses);
+    const scored = scoredArgs(predictions, tensor ?? (responses as Tensor), folds);
+    const found = await runJob((onProgress) => native().resampledScores({ ...scored, draws, level }, onProgress), job);
+    const known = found.r.filter((r) => !Number.isNaN(r));
+    return {
+      r: found.r,
+      lower: found.lower,
+      upper: found.upper,
+      error: found.deviation,
+      mean: { value: known.reduce((sum, r) => sum + r, 0) / known.length, ...percentiles(found.mean, level) },
+    };
   };
+}
+
+function partSizes(folds: readonly Pick<FoldRows, 'test'>[]): number[] {
+  if (folds.length === 0) throw expected('folds', 'at least one', folds);
+  return folds.map(({ test }) => test.length);
 }
 
 /** The middle `level` of values; NaN are passed over. Linear between neighbours, as numpy.quantile. */
@@ -181,7 +206,6 @@ function scoredArgs(predictions: Tensor, responses: Tensor, folds: readonly Pick
     throw expected('predictions', 'a tensor [rows, targets], of one layer', [...predictions.shape]);
   if (responses.shape.length !== 2 || responses.shape[0] !== n || responses.shape[1] !== t)
     throw expected('responses', `[${n}, ${t}] as the predictions`, [...responses.shape]);
-  if (folds.length === 0) throw expected('folds', 'at least one', folds);
   return {
     predictions: predictions.handle,
     responses: responses.handle,

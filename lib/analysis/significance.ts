@@ -5,7 +5,7 @@ import type { JobOptions } from '../native/jobs.js';
 import type { FoldRows } from '../native/types.js';
 import { Tensor } from '../tensor.js';
 import { adjustFdr, adjustMaximum } from './multiple.js';
-import { type BootstrapOptions, bootstrapScores, type PermutationOptions, permutationTest } from './resample.js';
+import { type BootstrapOptions, type PermutationOptions, permutations, resampling } from './resample.js';
 
 export interface SignificanceOptions
   extends Pick<PermutationOptions, 'exchange' | 'alternative' | 'seed'>,
@@ -45,31 +45,33 @@ export async function significance(
   folds: readonly Pick<FoldRows, 'test'>[],
   options: SignificanceOptions = {},
 ): Promise<Significance> {
-  const { permutations = 1000, resamples = 1000, onProgress } = options;
+  const { permutations: wanted = 1000, resamples = 1000, onProgress } = options;
   const [L, n, t] = predictions.shape as [number, number, number];
   if (predictions.shape.length !== 3) throw expected('predictions', 'a tensor [L, n, t]', [...predictions.shape]);
   const empty = () => new Float64Array(L * t).fill(Number.NaN);
   const out = { r: empty(), p: empty(), fdr: empty(), pMax: empty(), lower: empty(), upper: empty() };
-  const maximum = new Float64Array(permutations).fill(Number.NEGATIVE_INFINITY);
+  const test = wanted > 0 ? permutations(folds, { ...options, permutations: wanted }) : undefined;
+  const interval = resamples > 0 ? resampling(folds, { ...options, resamples }) : undefined;
+  const maximum = new Float64Array(wanted).fill(Number.NEGATIVE_INFINITY);
   const values = predictions.toArray();
   using made = responses instanceof Tensor ? undefined : Tensor.from(responses.data, [n, t]);
   const measured = made ?? (responses as Tensor);
   for (let l = 0; l < L; l++) {
     using layer = Tensor.from(values.subarray(l * n * t, (l + 1) * n * t), [n, t]);
-    const progress = onProgress && { onProgress: staged(onProgress, l, L) };
-    if (permutations > 0) {
-      const test = await permutationTest(layer, measured, folds, { ...options, permutations, ...progress });
-      out.r.set(test.r, l * t);
-      out.p.set(test.p, l * t);
-      for (const [k, value] of test.maximum.entries()) maximum[k] = Math.max(maximum[k]!, value);
+    const job = { signal: options.signal, ...(onProgress && { onProgress: staged(onProgress, l, L) }) };
+    if (test) {
+      const tested = await test(layer, measured, job);
+      out.r.set(tested.r, l * t);
+      out.p.set(tested.p, l * t);
+      for (const [k, value] of tested.maximum.entries()) maximum[k] = Math.max(maximum[k]!, value);
     }
-    if (resamples === 0) continue;
-    const interval = await bootstrapScores(layer, measured, folds, { ...options, resamples, ...progress });
-    out.r.set(interval.r, l * t);
-    out.lower.set(interval.lower, l * t);
-    out.upper.set(interval.upper, l * t);
+    if (!interval) continue;
+    const { r, lower, upper } = await interval(layer, measured, job);
+    out.r.set(r, l * t);
+    out.lower.set(lower, l * t);
+    out.upper.set(upper, l * t);
   }
-  if (permutations === 0) return out;
+  if (!test) return out;
   const size = options.alternative === 'two-sided' ? Math.abs : (r: number) => r;
   return { ...out, fdr: adjustFdr(out.p), pMax: adjustMaximum(out.r.map(size), maximum) };
 }
