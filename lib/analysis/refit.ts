@@ -9,6 +9,8 @@ import { count, type PermutationOptions } from './resample.js';
 import type { Significance } from './significance.js';
 import { parseExchange, rowOrders } from './surrogates.js';
 
+/** Scores this close are the same: with thousands of permuted targets products are in single precision (see `encode`). */
+const kSame = 1e-5;
 /** Permuted targets that are fitted in one call; memory grows with it, results do not change. */
 const kTargets = 20_000;
 
@@ -66,7 +68,7 @@ export async function refitTest(
     for (const [l, layer] of (await score(data, some * t, from)).entries())
       for (const [column, r] of layer.entries()) {
         const [k, c] = [from + Math.floor(column / t), column % t];
-        if (size(r) >= size(observed[l * t + c]!) - 1e-12) reached[l * t + c]!++;
+        if (size(r) >= size(observed[l * t + c]!) - kSame) reached[l * t + c]!++;
         if (size(r) > maximum[k]!) maximum[k] = size(r);
       }
   }
