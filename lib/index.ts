@@ -80,6 +80,7 @@ export { type LoadOptions, loadModel, Model } from './model/load.js';
 export type { JobOptions } from './native/jobs.js';
 export type { ModelConfig, Progress } from './native/types.js';
 export { type ReportOptions, report } from './report/report.js';
+export { type CompareOptions, compareRuns, type RunComparison } from './study/comparisons.js';
 export { type Results, readResults, type ScoreRow, scoreRows, summarize } from './study/results.js';
 export { dryRun, type RunStudyOptions, runStudy } from './study/run.js';
 export { Tensor } from './tensor.js';

@@ -1,15 +1,9 @@
 /** `cortune compare`: the runs of a study against one of them, pair by pair. */
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import {
-  type ComparedRun,
-  type Comparison,
-  chosenScores,
-  compareScores,
-  type LayerChoice,
-} from '../analysis/compare.js';
-import { adjustFdr } from '../analysis/multiple.js';
-import { CortuneError, expected } from '../errors.js';
-import { type ResultRun, readResults } from '../study/results.js';
+import type { LayerChoice } from '../analysis/compare.js';
+import { expected } from '../errors.js';
+import { compareRuns, type RunComparison } from '../study/comparisons.js';
+import { readResults } from '../study/results.js';
 import { decimals } from './inputs.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
@@ -29,65 +23,16 @@ function layerChoice(text: string): LayerChoice {
   throw expected('layer', '`best` or the number of a layer', text);
 }
 
-function comparable(run: ResultRun): ComparedRun {
-  const { layers, targets, folds, foldR } = run.scores!;
-  return { layers, targets, folds: folds.count, foldR };
-}
-
-/** The run whose title or method begins with the text, of the same model where there are several. */
-function baselineOf(run: ResultRun, done: readonly ResultRun[], text: string): ResultRun | undefined {
-  const named = done.filter(
-    ({ title, record }) => title === text || record.id === text || record.labels.method === text,
-  );
-  return named.find(({ record }) => record.labels.model === run.record.labels.model) ?? named[0];
-}
-
 async function run(options: Options, ctx: CommandContext): Promise<void> {
   const { folder, study, baseline, permutations, level, seed } = options;
   const layer = layerChoice(options.layer);
-  const done = (await readResults(folder, { study })).runs.filter((each) => each.scores);
-  const found: { run: string; title: string; against: string; comparison: Comparison }[] = [];
-  for (const each of done) {
-    const other = baselineOf(each, done, baseline);
-    if (!other) {
-      const titles = done.map(({ title }) => `\`${title}\``).join(', ');
-      throw new CortuneError(
-        'ERR_NOT_FOUND',
-        `Expected a run \`${baseline}\` to compare with, and there are: ${titles}.`,
-      );
-    }
-    if (other === each) continue;
-    const names = (compared: ResultRun) => compared.scores!.targets.map(({ name }) => name).join('\t');
-    if (names(each) !== names(other)) {
-      ctx.note(`Note: ${each.title} has other targets than ${other.title}; it is left out.`);
-      continue;
-    }
-    // A control has one layer, whatever number the others are compared at.
-    const choose = (compared: ResultRun) =>
-      chosenScores(comparable(compared), compared.scores!.layers.length === 1 ? 'best' : layer);
-    found.push({
-      run: each.record.id,
-      title: each.title,
-      against: other.title,
-      comparison: compareScores(choose(each), choose(other), each.scores!.targets, { permutations, level, seed }),
-    });
-  }
-  if (found.length === 0)
-    throw new CortuneError('ERR_DATA', `Expected another run beside the baseline in ${folder}, got none.`);
-  const fdr = adjustFdr(found.map(({ comparison }) => comparison.p));
-  const comparisons = found.map(({ comparison, ...rest }, i) => ({ ...rest, fdr: fdr[i]!, ...comparison }));
-  if (comparisons[0]!.over === 'targets')
-    ctx.note(
-      'Note: one subject (or only their mean): pairs are targets, which are no sample of people. Run the study with `subjects: each` or `both`.',
-    );
+  const results = await readResults(folder, { study });
+  const { comparisons, notes } = compareRuns(results, { baseline, layer, permutations, level, seed });
+  for (const note of notes) ctx.note(`Note: ${note}`);
   ctx.result({ layer: options.layer, level, comparisons }, () => describe(comparisons, options.layer, level));
 }
 
-function describe(
-  comparisons: (Comparison & { title: string; against: string; fdr: number })[],
-  layer: string,
-  level: number,
-): string {
+function describe(comparisons: readonly RunComparison[], layer: string, level: number): string {
   const { over, effect } = comparisons[0]!;
   const title = `Against ${comparisons[0]!.against}, ${effect.n} ${over}; layer ${layer === 'best' ? 'chosen on the other folds' : layer}; interval of ${100 * level} %`;
   return `${title}\n\n${table(

@@ -7,7 +7,16 @@ import { replaceFile } from '../study/atomic.js';
 import { type Results, readResults, summarize } from '../study/results.js';
 import { pageData } from './data.js';
 import { Html, html, scriptJson } from './html.js';
-import { failures, layerTable, lead, provenance, studies, summaryTable, testsTable } from './sections.js';
+import {
+  comparisonTable,
+  failures,
+  layerTable,
+  lead,
+  provenance,
+  studies,
+  summaryTable,
+  testsTable,
+} from './sections.js';
 
 export interface ReportOptions {
   /** Where to write; `report.html` in the results folder by default. */
@@ -74,6 +83,7 @@ ${lead(results, page)}
 <noscript><p class="warn">The figures need JavaScript; the tables do not.</p></noscript>
 <section aria-labelledby="summary-title"><h2 id="summary-title">What came out</h2>${summaryTable(summary)}</section>
 ${testsTable(results, summary)}
+${comparisonTable(results)}
 ${figure(
   'curves',
   'Layer by layer',

@@ -1,4 +1,7 @@
 /** The parts of the report that are words and tables: readable without scripts, on paper, by a screen reader. */
+
+import { CortuneError } from '../errors.js';
+import { compareRuns, type RunComparison } from '../study/comparisons.js';
 import type { RunRecord, Scores } from '../study/records.js';
 import { type Results, type Summary, summaryTargets } from '../study/results.js';
 import { type Html, html } from './html.js';
@@ -76,6 +79,38 @@ export function testsTable(results: Results, summary: Summary): Html | null {
       (row) =>
         html`<tr><th scope="row">${row.title}</th><td>${row.layer}</td>${row.cells.map((cell) => html`<td>${cell}</td>`)}</tr>`,
     )}</tbody></table></div></section>`;
+}
+
+/** Runs compared in the report at most: each takes thousands of sign flips. */
+const kCompared = 60;
+
+/** Every run against the untuned model over subjects; nothing without an untuned run or with one subject. */
+export function comparisonTable(results: Results): Html | null {
+  const done = results.runs.filter((run) => run.scores);
+  const compared =
+    done.some((run) => run.record.labels.method === 'untuned') && done.length > 1 && done.length <= kCompared;
+  if (!compared || !done.every((run) => subjectsOf(run.scores!) > 1)) return null;
+  let comparisons: RunComparison[];
+  try {
+    ({ comparisons } = compareRuns(results));
+  } catch (error) {
+    // Runs of other targets, or subjects without scores: the report stands without this table.
+    if (error instanceof CortuneError) return null;
+    throw error;
+  }
+  const { against, effect } = comparisons[0]!;
+  return html`<section aria-labelledby="compare-title"><h2 id="compare-title">Against the untuned model</h2>
+    <p class="quiet" id="compare-note">Paired over ${effect.n} subjects (means over regions) with ${against}; the layer of each run is chosen on the other folds, so r is lower than in the summary. 95 % intervals of the difference over subjects; p from sign flips, corrected by Benjamini-Hochberg over the runs; d<sub>z</sub> is the mean difference over its standard deviation.</p>
+    <div class="scroll" tabindex="0" role="region" aria-label="Comparisons with the untuned model"><table aria-describedby="compare-note">
+    <thead><tr><th scope="col">run</th><th scope="col">r</th><th scope="col">difference</th><th scope="col">interval</th><th scope="col">d<sub>z</sub></th><th scope="col">p (FDR)</th></tr></thead>
+    <tbody>${comparisons.map(
+      ({ title, score, difference, effect: { dz }, fdr }) =>
+        html`<tr><th scope="row">${title}</th><td>${decimals(score)}</td><td>${decimals(difference.value)}</td><td>${decimals(difference.lower)} to ${decimals(difference.upper)}</td><td>${decimals(dz, 2)}</td><td>${fdr.toFixed(4)}</td></tr>`,
+    )}</tbody></table></div></section>`;
+}
+
+function subjectsOf(scores: Scores): number {
+  return new Set(scores.targets.map(({ subject }) => subject).filter((subject) => subject !== 'mean')).size;
 }
 
 function testCell(scores: Scores, at: number): string {

@@ -1,6 +1,6 @@
 /** `cortune ceiling` and `cortune compare` as a user meets them. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -95,6 +95,13 @@ describe('cortune compare', () => {
     // The fake untrained model scores half of the untuned one in every region; 4 subjects give p of 2 / 16 at best.
     expect(of('untrained')[0].difference.value).toBeLessThan(-0.03);
     expect(of('untrained')[0].p).toBe(0.125);
+  });
+
+  it('has its table in the report', () => {
+    expect(cortune('report', at('store'), '--quiet').status).toBe(0);
+    const report = readFileSync(join(at('store'), 'report.html'), 'utf8');
+    expect(report).toContain('Against the untuned model');
+    expect(report).toMatch(/Paired over 4 subjects/);
   });
 
   it('prints a table, against any run and layer', () => {
