@@ -22,8 +22,18 @@ export const kCommands: Entry[] = [
   },
   { name: 'doctor', describe: 'Show what is set up, and how to mend what is not', load: () => import('./doctor.js') },
   { name: 'models', describe: 'List known models, show one, or fetch it', load: () => import('./models.js') },
+  {
+    name: 'methods',
+    describe: 'List the tuning methods, their options and what they train',
+    load: () => import('./methods.js'),
+  },
   { name: 'embed', describe: 'Hidden states of every layer for a list of stimuli', load: () => import('./embed.js') },
   { name: 'tune', describe: 'Tune a model on a text, several learning rates at once', load: () => import('./tune.js') },
+  {
+    name: 'merge',
+    describe: 'Write a model with an adapter merged into its weights',
+    load: () => import('./merge.js'),
+  },
   {
     name: 'encode',
     describe: 'Predict brain responses from features, cross-validated',

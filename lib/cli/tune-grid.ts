@@ -15,6 +15,8 @@ export interface GridOptions {
   warmup: string;
   weightDecay: string;
   targets?: string | undefined;
+  /** `name=value`, each once or several times. */
+  set?: readonly string[] | undefined;
 }
 
 /** A run and its folder's name. */
@@ -58,8 +60,40 @@ interface Axis {
   set(run: RunOptions, value: never): RunOptions;
 }
 
-/** Axes that whole-weight methods have not. */
-const kOfAdapters = new Set(['rank', 'alpha']);
+/** Axes that are options of some methods only. */
+const kOfMethods = new Set(['rank', 'alpha']);
+
+/** What is typed for an option of a method: JSON, a comma list of names, or a text. */
+function parseValue(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    if (['targets', 'exclude', 'feedforward'].includes(name) && !text.startsWith('/') && text !== 'all-linear')
+      return parts(name, text);
+    return name === 'layers' ? parts(name, text).map(Number) : text;
+  }
+}
+
+/** Options of methods as typed; each must be one of a method of the grid. */
+function settings(options: GridOptions): [string, unknown][] {
+  const methods = parts('method', options.method).map(methodOf);
+  const typed = [...(options.set ?? [])];
+  if (options.targets !== undefined) typed.push(`targets=${options.targets}`);
+  return typed.map((each) => {
+    const at = each.indexOf('=');
+    if (at < 1) throw expected('set', 'an option and its value, such as `dora=true`', each);
+    const [name, value] = [each.slice(0, at), each.slice(at + 1)];
+    if (!methods.some(({ describe }) => name in describe)) {
+      const known = [...new Set(methods.flatMap(({ describe }) => Object.keys(describe)))];
+      throw expected(
+        'set',
+        `an option of ${methods.map((method) => method.name).join(' or ')} (${known.join(', ')})`,
+        name,
+      );
+    }
+    return [name, parseValue(name, value)];
+  });
+}
 
 const option = (key: 'rank' | 'alpha') => (run: RunOptions, value: number | undefined) =>
   value === undefined ? run : { ...run, options: { ...run.options, [key]: value } };
@@ -71,10 +105,7 @@ const field = (key: keyof RunOptions) => (run: RunOptions, value: unknown) =>
  * @throws RangeError for a value that makes no sense.
  */
 export function gridOf(options: GridOptions): GridRun[] {
-  const targets =
-    options.targets === undefined || options.targets === 'all-linear'
-      ? options.targets
-      : parts('targets', options.targets);
+  const fixed = settings(options);
   const count = { integer: true };
   const axes: Axis[] = [
     { name: 'method', values: parts('method', options.method), set: field('method') },
@@ -86,12 +117,10 @@ export function gridOf(options: GridOptions): GridRun[] {
     { name: 'warmup', values: numbers('warmup', options.warmup, { ...count, zero: true })!, set: field('warmup') },
     { name: 'seed', values: numbers('seed', options.seed, { ...count, zero: true })!, set: field('seed') },
   ];
-  let grid: { names: string[]; run: RunOptions }[] = [
-    { names: [], run: targets === undefined ? {} : { options: { targets } } },
-  ];
+  let grid: { names: string[]; run: RunOptions }[] = [{ names: [], run: {} }];
   for (const { name, values, set } of axes)
     grid = grid.flatMap(({ names, run }) => {
-      if (kOfAdapters.has(name) && !methodOf(run.method!).adapter) return [{ names, run }];
+      if (kOfMethods.has(name) && !(name in methodOf(run.method!).describe)) return [{ names, run }];
       return values.map((value) => {
         const next = set(run, value as never);
         const shown =
@@ -103,5 +132,9 @@ export function gridOf(options: GridOptions): GridRun[] {
         return { names: name === 'lr' || values.length > 1 ? [...names, shown] : names, run: next };
       });
     });
-  return grid.map(({ names, run }) => ({ name: names.join('-'), run }));
+  return grid.map(({ names, run }) => {
+    const own = fixed.filter(([name]) => name in methodOf(run.method!).describe);
+    const chosen = own.length === 0 ? run : { ...run, options: { ...run.options, ...Object.fromEntries(own) } };
+    return { name: names.join('-'), run: chosen };
+  });
 }

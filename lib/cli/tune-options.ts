@@ -76,14 +76,19 @@ export function tuneOptions(yargs: Argv): Argv<TuneCommandOptions> {
       describe: `Tuning method (${kMethods.map((method) => method.name).join(', ')}); ${kLists}`,
     })
     .option('lr', { type: 'string', describe: `Learning rates; ${kLists} [default: the method's]` })
-    .option('rank', { type: 'string', describe: `LoRA: rank; ${kLists} [default: 8]` })
+    .option('rank', { type: 'string', describe: `LoRA and its kin: rank; ${kLists} [default: the method's]` })
     .option('alpha', {
       type: 'string',
-      describe: `LoRA: the effect is scaled by alpha / rank; ${kLists} [default: 8]`,
+      describe: `LoRA and its kin: the effect is scaled by alpha / rank; ${kLists} [default: 8]`,
     })
     .option('targets', {
       type: 'string',
-      describe: "LoRA: modules, q_proj,v_proj or all-linear [default: PEFT's for the family]",
+      describe: "Modules, q_proj,v_proj or all-linear or /a regular expression/ [default: PEFT's for the family]",
+    })
+    .option('set', {
+      type: 'string',
+      array: true,
+      describe: 'Another option of the method, such as dora=true; `cortune methods NAME` lists them',
     })
     .option('steps', { type: 'number', default: 50, describe: 'Updates' })
     .option('batch', { type: 'number', default: 8, describe: 'Sequences in a pass' })
@@ -117,7 +122,7 @@ export function tuneOptions(yargs: Argv): Argv<TuneCommandOptions> {
       default: false,
       describe: 'Compute blocks again in the backward pass: less memory, more time, same losses',
     })
-    .option('from', { type: 'string', describe: 'Folder of a LoRA adapter to go on from' })
+    .option('from', { type: 'string', describe: 'Folder of an adapter to go on from' })
     .option('out', {
       type: 'string',
       demandOption: true,
@@ -131,6 +136,10 @@ export function tuneOptions(yargs: Argv): Argv<TuneCommandOptions> {
     .example(
       '$0 tune --model smollm2-135m --text pairs.jsonl --validation held.jsonl --patience 3 --lr 1e-4,1e-3 --out tuned',
       'Completions; each run ends with its best state',
+    )
+    .example(
+      '$0 tune --model smollm2-135m --text story.txt --method lora,ia3,prompt --set dora=true --out tuned',
+      'Three methods in one pass, LoRA as DoRA',
     )
     .example(
       '$0 tune --model smollm2-135m --text story.txt --method full --lr 2e-5 --out tuned',

@@ -5,16 +5,18 @@ export interface Parameter {
   name: string;
   /** Linear weights are [out, in]. */
   shape: number[];
+  /** Weight of a linear module that a method can attach to. */
+  linear: boolean;
 }
 
 class List {
   readonly parameters: Parameter[] = [];
 
   add(name: string, ...shape: number[]): void {
-    this.parameters.push({ name, shape });
+    this.parameters.push({ name, shape, linear: false });
   }
   linear(name: string, inputs: number, outputs: number, bias: boolean): void {
-    this.add(`${name}.weight`, outputs, inputs);
+    this.parameters.push({ name: `${name}.weight`, shape: [outputs, inputs], linear: true });
     if (bias) this.add(`${name}.bias`, outputs);
   }
   layerNorm(name: string, size: number): void {

@@ -249,6 +249,11 @@ export interface Footprint {
   live: Float64Array;
 }
 
+export interface NamedTensors {
+  names: string[];
+  tensors: TensorHandle[];
+}
+
 /** Rows of one outer fold, and of its inner folds (numbers of rows of X). */
 export interface FoldRows {
   train: Int32Array;
@@ -451,13 +456,20 @@ export interface Native {
     outputs: number;
     checkpointing: boolean;
   }): Job<Footprint>;
-  /** Names and values of a lane's trained tensors, as PEFT (LoRA) or transformers (full) name them. */
-  laneTensors(args: {
+  /** Names and values of a lane's tensors as its file holds them (PEFT's names); with `whole`, all that is trained, to compare or go on. */
+  laneTensors(args: { lanes: LanesHandle; lane: number; whole: boolean }): Job<NamedTensors>;
+  /** Gradients of the mean loss of all sequences in one pass, by the names of `laneTensors` with `whole`; for tests and small uses. */
+  laneGradients(
+    args: PackedExamples & { model: ModelHandle; lanes: LanesHandle; lane: number; objective: ObjectiveName },
+  ): Job<NamedTensors>;
+  /** Every parameter of the model with the lane's effect in it; throws ERR_ARGUMENT for lanes with virtual tokens. */
+  mergedTensors(args: {
+    model: ModelHandle;
     lanes: LanesHandle;
     lane: number;
     /** Names of matrices to hand out as [in, out] (GPT-2's files hold them so). */
     transposed: string[];
-  }): Job<{ names: string[]; tensors: TensorHandle[] }>;
+  }): Job<NamedTensors>;
   lanesFromTensors(args: {
     model: ModelHandle;
     /** Of one lane. */

@@ -1,47 +1,27 @@
 /** Adapters on disk in the PEFT format: `adapter_config.json` beside `adapter_model.safetensors`, PEFT's tensor names. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { CortuneError, expected } from '../errors.js';
+import type { z } from 'zod';
+import { CortuneError, expected, show } from '../errors.js';
 import type { Model } from '../model/load.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
-import { writeJson, writeLaneTensors } from './lane-files.js';
+import type { TensorHandle } from '../native/types.js';
+import { writeJson, writeTensors } from './lane-files.js';
 import { type LaneMethod, Lanes } from './lanes.js';
-import { linearModules, methodOf } from './methods.js';
+import { kPrefix, type PeftFormat } from './methods/peft.js';
+import { type Base, baseOf, kMethods, type Method, methodOf } from './methods.js';
 
 const kConfigFile = 'adapter_config.json';
 const kTensorFile = 'adapter_model.safetensors';
-const kPrefix = 'base_model.model.';
 /** Tensors of a sequence head. */
-const kHead = /^base_model\.model\.(?=(?:score|classifier)\.(?:weight|bias)$)/;
+const kHead = /^(?:score|classifier)\.(?:weight|bias)$/;
 /** Of the families' causal models. */
 const kBasePrefixes = ['model.', 'transformer.', 'gpt_neox.'];
+/** Before a module's name: which of its ranks AdaLoRA kept. */
+const kRankPattern = 'rank_pattern.';
 
-/** What PEFT writes for LoRA and cortune applies. Other keys are kept out of the way; those that would change the result are refused. */
-const kLoraConfig = z.looseObject({
-  peft_type: z.literal('LORA'),
-  r: z.int().min(1),
-  lora_alpha: z.number().positive(),
-  bias: z.literal('none').default('none'),
-  use_dora: z.literal(false).default(false),
-  use_rslora: z.boolean().default(false),
-  // The heads of sequence objectives.
-  modules_to_save: z
-    .null()
-    .or(z.array(z.enum(['classifier', 'score'])))
-    .optional(),
-  rank_pattern: z.record(z.string(), z.never()).optional(),
-  alpha_pattern: z.record(z.string(), z.never()).optional(),
-  // Other ways of initialising (PiSSA, OLoRA, CorDA, LoftQ) change the base weights too.
-  init_lora_weights: z
-    .boolean()
-    .or(z.enum(['gaussian', 'eva', 'orthogonal']))
-    .nullish(),
-  layer_replication: z.null().optional(),
-  alora_invocation_tokens: z.null().optional(),
-  lora_bias: z.literal(false).nullish(),
-});
+type AdapterMethod = Method & { peft: PeftFormat<unknown> };
 
 /**
  * Writes one lane as a PEFT adapter that `peft.PeftModel.from_pretrained` loads.
@@ -54,31 +34,60 @@ export async function saveAdapter(
   dir: string,
   options: JobOptions = {},
 ): Promise<void> {
-  const { name: method, method: of, spec } = lanes.lane(lane);
-  if (!methodOf(method).adapter)
-    throw expected('lanes', 'lanes of an adapter method; save whole weights with saveModel', method);
-  const parts = [...new Set(of.targets.map((name) => name.split('.').at(-1)!))];
-  // Short names as PEFT writes them, unless they would reach modules that were not trained.
-  const reached = linearModules(model).filter((name) => parts.includes(name.split('.').at(-1)!)).length;
-  const config = {
-    peft_type: 'LORA',
-    task_type: taskType(model, lanes),
-    base_model_name_or_path: model.name,
-    r: spec.options?.rank,
-    lora_alpha: spec.options?.alpha,
-    lora_dropout: 0,
-    target_modules: reached === of.targets.length ? parts : [...of.targets],
-    bias: 'none',
-    fan_in_fan_out: model.config.family === 'gpt2',
-    inference_mode: true,
-    init_lora_weights: true,
-    modules_to_save: lanes.outputs > 0 ? ['classifier', 'score'] : null, // as PEFT writes for SEQ_CLS
-    rank_pattern: {},
-    alpha_pattern: {},
-  };
-  await writeLaneTensors(lanes, lane, dir, kTensorFile, [], (name) => savedName(model, lanes, name), options);
-  // Last, and whole or not at all: a folder without it is no adapter.
-  await writeJson(dir, kConfigFile, config);
+  const { name, method: of, spec } = lanes.lane(lane);
+  const { peft } = methodOf(name);
+  if (!peft) throw expected('lanes', 'lanes of an adapter method; save whole weights with saveModel', name);
+  const base = baseOf(model);
+  const args = { lanes: lanes.handle, lane, whole: false };
+  const { names, tensors } = await runJob(() => native().laneTensors(args), options);
+  try {
+    const kept = names.map((each, i) => [each, tensors[i]!] as const);
+    const written = kept.filter(([each]) => !each.startsWith(kRankPattern));
+    const config = {
+      peft_type: peft.type,
+      task_type: taskType(model, lanes),
+      base_model_name_or_path: model.name,
+      inference_mode: true,
+      modules_to_save: lanes.outputs > 0 ? ['classifier', 'score'] : null, // as PEFT writes for SEQ_CLS
+      ...(of.targets.length > 0 && name !== 'layernorm' ? { fan_in_fan_out: model.config.family === 'gpt2' } : {}),
+      ...peft.write({ ...of.settings, ...spec.options }, writtenTargets(base, of.targets), base),
+      ...rankPattern(kept),
+    };
+    await writeTensors(
+      dir,
+      kTensorFile,
+      {
+        names: written.map(([each]) => savedName(model, lanes, peft, each, of.targets)),
+        tensors: written.map(([, t]) => t),
+      },
+      options,
+    );
+    // Last, and whole or not at all: a folder without it is no adapter.
+    await writeJson(dir, kConfigFile, config);
+  } finally {
+    for (const tensor of tensors) tensor.dispose();
+  }
+}
+
+/** Short names as PEFT writes them, unless they would reach modules that were not trained. */
+function writtenTargets(base: Base, targets: readonly string[]): { target_modules?: string[] } {
+  if (targets.length === 0) return {};
+  const modules = [...new Set(targets.map((name) => name.replace(/\.(weight|bias)$/, '')))];
+  const parts = [...new Set(modules.map((name) => name.split('.').at(-1)!))];
+  const all = new Set(base.parameters.map(({ name }) => name.replace(/\.(weight|bias)$/, '')));
+  const reached = [...all].filter((name) => parts.includes(name.split('.').at(-1)!)).length;
+  return { target_modules: reached === modules.length ? parts : modules };
+}
+
+/** AdaLoRA's ranks in adapter_config.json, from the tensors that say which were kept. */
+function rankPattern(tensors: readonly (readonly [string, TensorHandle])[]): Record<string, unknown> {
+  const patterns = tensors.filter(([name]) => name.startsWith(kRankPattern));
+  if (patterns.length === 0) return {};
+  const entries = patterns.map(([name, tensor]) => [
+    `${name.slice(kRankPattern.length)}.lora_E`,
+    Array.from(native().tensorRead(tensor), (kept) => kept === 1),
+  ]);
+  return { rank_pattern: Object.fromEntries(entries) };
 }
 
 function taskType(model: Model, lanes: Lanes): string {
@@ -87,12 +96,19 @@ function taskType(model: Model, lanes: Lanes): string {
 }
 
 /** PEFT's name of a tensor. Under a head, BERT's modules have a prefix more. */
-function savedName(model: Model, lanes: Lanes, name: string): string {
-  if (!name.startsWith(kPrefix)) return kPrefix + name; // a sequence head's
-  return lanes.outputs > 0 && model.config.family === 'bert' ? name.replace(kPrefix, `${kPrefix}bert.`) : name;
+function savedName(
+  model: Model,
+  lanes: Lanes,
+  peft: PeftFormat<unknown>,
+  name: string,
+  targets: readonly string[],
+): string {
+  if (kHead.test(name)) return kPrefix + name;
+  const theirs = peft.toPeft?.(name, targets) ?? name;
+  return lanes.outputs > 0 && model.config.family === 'bert' ? theirs.replace(kPrefix, `${kPrefix}bert.`) : theirs;
 }
 
-async function readConfig(dir: string): Promise<z.output<typeof kLoraConfig>> {
+async function readConfig(dir: string): Promise<{ method: AdapterMethod; config: unknown }> {
   const path = join(dir, kConfigFile);
   let content: string;
   try {
@@ -108,68 +124,98 @@ async function readConfig(dir: string): Promise<z.output<typeof kLoraConfig>> {
   } catch (cause) {
     throw new CortuneError('ERR_FORMAT', `Expected ${path} to be JSON: ${(cause as Error).message}.`, { cause });
   }
-  const parsed = kLoraConfig.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  throw new CortuneError(
-    'ERR_CONFIG',
-    `Expected ${path} to describe a LoRA adapter that cortune can apply; its \`${issue.path.join('.')}\` does not fit: ${issue.message}.`,
+  const type = (json as { peft_type?: unknown } | null)?.peft_type;
+  const adapters = kMethods.filter((method): method is AdapterMethod => method.peft !== undefined);
+  const method = adapters.find(({ peft }) => (peft.reads ?? [peft.type]).includes(String(type)));
+  if (!method) {
+    const known = adapters.map(({ peft }) => peft.type).join(', ');
+    throw new CortuneError(
+      'ERR_CONFIG',
+      `Expected the \`peft_type\` in ${path} to be one of ${known}, got ${show(type)}.`,
+    );
+  }
+  const parsed = method.peft.config.safeParse(json);
+  if (parsed.success) return { method, config: json };
+  throw new CortuneError('ERR_CONFIG', refusal(path, method, parsed.error.issues[0]!));
+}
+
+function refusal(path: string, method: AdapterMethod, issue: z.core.$ZodIssue): string {
+  return (
+    `Expected ${path} to describe a ${method.peft.type} adapter that cortune can apply; ` +
+    `its \`${issue.path.join('.')}\` does not fit: ${issue.message}.`
   );
 }
 
 /**
- * Reads a PEFT LoRA adapter onto a model: one lane, to embed with or to go on tuning from.
+ * Reads a PEFT adapter onto a model: one lane, to embed with or to go on tuning from. Of prefix tuning with a projection and of P-tuning, PEFT keeps
+ * what the small network gave: they are read as a prefix and a prompt.
  * @throws ERR_NOT_FOUND, ERR_CONFIG for adapters of other kinds, ERR_FORMAT for tensors that do not fit the model.
  */
 export async function loadAdapter(model: Model, dir: string, options: JobOptions = {}): Promise<Lanes> {
-  const config = await readConfig(dir);
+  const { method, config } = await readConfig(dir);
   const path = join(dir, kTensorFile);
   const header = await runJob(() => native().inspectFile({ path }), options);
-  const stored = header.tensors.map((tensor) => tensor.name);
-  const { names, targets } = ownNames(model, stored, dir);
-  const outputs = header.tensors.find(({ name }) => kHead.test(name) && name.endsWith('.weight'))?.shape[0] ?? 0;
-  const scale = config.use_rslora ? Math.sqrt(config.r) : 1; // rsLoRA: alpha / sqrt(r)
-  const method: LaneMethod = {
-    name: 'lora',
-    method: 'lora',
+  const whole = baseOf(model);
+  const owned = header.tensors.map(({ name, shape }) => ({
+    name: ownName(whole, method.peft, name, dir),
+    shape,
+    stored: name,
+  }));
+  // Tied parameters are there under each of their names.
+  const held = owned.filter(({ name }, i) => owned.findIndex((other) => other.name === name) === i);
+  const names = held.map(({ name }) => name);
+  const shapes = new Map(held.map(({ name, shape }) => [name, shape]));
+  const inFile = (name: string) => shapes.has(kPrefix + name) || shapes.has(name);
+  const base = { ...whole, parameters: whole.parameters.filter(({ name, head }) => !head || inFile(name)) };
+  const settings = method.peft.read(config, { base, shapes }) as Record<string, unknown>;
+  if ((settings.targets as string[] | undefined)?.length === 0)
+    throw new CortuneError(
+      'ERR_FORMAT',
+      `Expected the adapter at ${dir} to hold ${method.peft.type} tensors, got none.`,
+    );
+  const { targets, options: more, lane } = method.plan(base, settings, [0]);
+  const of: LaneMethod = {
+    name: method.name,
+    method: method.native,
     targets,
-    lanes: [{ lr: 0, weightDecay: 0, seed: 0, options: { rank: config.r, alpha: config.lora_alpha * scale } }],
+    options: more,
+    settings,
+    lanes: [{ lr: 0, weightDecay: 0, seed: 0, options: lane }],
   };
+  const outputs = outputsOf(shapes);
+  const stored = held.map((each) => each.stored);
   const tensors = await runJob(() => native().readTensors({ path, names: stored }), options);
   try {
-    const handle = await runJob(
-      () => native().lanesFromTensors({ model: model.handle, method, outputs, names, tensors }),
-      options,
-    );
-    return new Lanes(handle, [method], outputs);
+    const args = { model: model.handle, method: of, outputs, names, tensors };
+    const handle = await runJob(() => native().lanesFromTensors(args), options);
+    return new Lanes(handle, [of], outputs);
   } finally {
     for (const tensor of tensors) tensor.dispose();
   }
 }
 
+/** Rows of the sequence head's weight; 0 without one. */
+function outputsOf(shapes: ReadonlyMap<string, readonly number[]>): number {
+  const found = [...shapes].find(([name]) => kHead.test(name) && name.endsWith('.weight'));
+  return found?.[1][0] ?? 0;
+}
+
 /**
- * The names cortune gives an adapter's tensors. An adapter trained on a model without its head (AutoModel) lacks the prefix that modules have
- * in the causal model, one trained on BERT under a head has a prefix more.
+ * The name cortune gives an adapter's tensor. An adapter trained on a model without its head (AutoModel) lacks the prefix that modules have in
+ * the causal model, one trained on BERT under a head has a prefix more. Throws ERR_FORMAT for a module the model does not have.
  */
-function ownNames(model: Model, names: readonly string[], dir: string): { names: string[]; targets: string[] } {
-  const modules = linearModules(model);
-  const known = new Set(modules);
-  const targets = new Set<string>();
-  const own = names.map((name) => {
-    if (kHead.test(name)) return name.replace(kHead, '');
-    const [, path, part] = /^base_model\.model\.(.+)(\.lora_[AB]\.weight)$/.exec(name) ?? [];
-    const variants =
-      path === undefined ? [] : [path, ...kBasePrefixes.map((base) => base + path), path.replace(/^bert\./, '')];
-    const module = variants.find((variant) => known.has(variant));
-    if (module === undefined)
-      throw new CortuneError(
-        'ERR_FORMAT',
-        `Expected the adapter at ${dir} to fit ${model.name}, got a tensor \`${name}\` for a module it does not have. It was trained on another model.`,
-      );
-    targets.add(module);
-    return `${kPrefix}${module}${part}`;
-  });
-  if (targets.size === 0)
-    throw new CortuneError('ERR_FORMAT', `Expected the adapter at ${dir} to hold LoRA tensors, got none.`);
-  return { names: own, targets: modules.filter((module) => targets.has(module)) };
+function ownName(base: Base, peft: PeftFormat<unknown>, name: string, dir: string): string {
+  if (!name.startsWith(kPrefix)) return name; // what belongs to no module: prompts, VeRA's projections
+  const path = name.slice(kPrefix.length).replace('cls.predictions.decoder.bias', 'cls.predictions.bias'); // tied
+  if (kHead.test(path)) return path;
+  const known = new Set(base.parameters.map((each) => each.name.replace(/\.(weight|bias)$/, '')));
+  for (const variant of [path, ...kBasePrefixes.map((prefix) => prefix + path), path.replace(/^bert\./, '')]) {
+    const words = variant.split('.');
+    for (let end = words.length - 1; end > 0; end--)
+      if (known.has(words.slice(0, end).join('.'))) return peft.fromPeft?.(kPrefix + variant) ?? kPrefix + variant;
+  }
+  throw new CortuneError(
+    'ERR_FORMAT',
+    `Expected the adapter at ${dir} to fit ${base.name}, got a tensor \`${name}\` for a module it does not have. It was trained on another model.`,
+  );
 }

@@ -1,35 +1,20 @@
-/** What adapters and tuned models have in common on disk: one lane's tensors, and JSON beside them. */
+/** What adapters and tuned models have in common on disk: tensors, and JSON beside them. */
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
-import type { Lanes } from './lanes.js';
+import type { NamedTensors } from '../native/types.js';
 
-/** Writes the tensors of one lane to `dir`/`file`, making the folder; matrices named in `transposed` as [in, out], under the names that
- * `rename` makes. Throws ERR_IO. */
-export async function writeLaneTensors(
-  lanes: Lanes,
-  lane: number,
+/** Writes tensors to `dir`/`file`, making the folder. Throws ERR_IO. */
+export async function writeTensors(
   dir: string,
   file: string,
-  transposed: string[],
-  rename: (name: string) => string,
+  { names, tensors }: NamedTensors,
   options: JobOptions,
 ): Promise<void> {
   await mkdir(dir, { recursive: true });
-  const { names, tensors } = await runJob(
-    () => native().laneTensors({ lanes: lanes.handle, lane, transposed }),
-    options,
-  );
-  try {
-    const path = join(dir, file);
-    await runJob(
-      () => native().writeSafetensors({ path, names: names.map(rename), tensors, metadata: { format: 'pt' } }),
-      options,
-    );
-  } finally {
-    for (const tensor of tensors) tensor.dispose();
-  }
+  const path = join(dir, file);
+  await runJob(() => native().writeSafetensors({ path, names, tensors, metadata: { format: 'pt' } }), options);
 }
 
 /** Writes `dir`/`name` beside and renames it: there whole, or not at all. */

@@ -6,6 +6,8 @@ import type { LaneSpec, LanesHandle, MethodSpec } from '../native/types.js';
 export interface LaneMethod extends MethodSpec {
   /** Name of the method, as in `methods`. */
   name: string;
+  /** The method's own options, with defaults. */
+  settings: Record<string, unknown>;
 }
 
 /** One lane: its method, and what it was asked to be. */

@@ -1,43 +1,59 @@
-/** The one table of tuning methods: what each is, its options and defaults, its paper, and what it attaches to. */
-import { closest } from 'fastest-levenshtein';
-import { CortuneError, expected } from '../errors.js';
+/** The one table of tuning methods. A new method is a row here, made in methods/, and a file in native/tune. */
+import { expected } from '../errors.js';
+import type { ModelDescription } from '../model/describe.js';
 import type { Model } from '../model/load.js';
+import { expectedParameters } from '../model/parameters.js';
 import { native } from '../native/load.js';
-import type { Family } from '../native/types.js';
+import { type AdaLoraOptions, adalora } from './methods/adalora.js';
+import { type Ia3Options, ia3 } from './methods/ia3.js';
+import { type LoraOptions, lora } from './methods/lora.js';
+import { type Base, checkOptions, type Method, type Plan } from './methods/method.js';
+import { hft, type SelectiveOptions, selective } from './methods/selective.js';
+import { type VeraOptions, vera } from './methods/vera.js';
+import {
+  type EncoderOptions,
+  type PrefixOptions,
+  type PromptOptions,
+  prefix,
+  prompt,
+  pTuning,
+} from './methods/virtual-tokens.js';
+import { bitfit, type FullOptions, full, layernorm } from './methods/weights.js';
 
-export interface Method {
-  name: string;
-  /** What native code calls it: the methods that train the base's own parameters are one there. */
-  native: string;
-  title: string;
-  paper: string;
-  /** Several lanes train in one pass; else lane by lane. */
-  stackable: boolean;
-  /** Trains small modules beside the base weights (saved as a PEFT adapter), or the weights themselves (saved as a model). */
-  adapter: boolean;
-  /** PEFT's default for the learning rate is none; these are common starting points. */
-  lr: number;
-}
+export type { Base, Method, OptionInfo, Plan } from './methods/method.js';
+export { optionsOf } from './methods/method.js';
+export type { Targets } from './methods/targets.js';
+export { linearModules } from './methods/targets.js';
+
+type Each =
+  | LoraOptions
+  | AdaLoraOptions
+  | Ia3Options
+  | VeraOptions
+  | PromptOptions
+  | PrefixOptions
+  | EncoderOptions
+  | FullOptions
+  | SelectiveOptions;
+type KeyOf<T> = T extends unknown ? keyof T : never;
+type ValueOf<T, K> = T extends unknown ? (K extends keyof T ? T[K] : never) : never;
+
+/** The options of all methods; each takes its own (see `cortune methods NAME`) and refuses those of others. */
+export type MethodOptions = { [K in KeyOf<Each>]?: ValueOf<Each, K> | undefined };
 
 export const kMethods: readonly Method[] = [
-  {
-    name: 'lora',
-    native: 'lora',
-    title: 'Low-rank adaptation',
-    paper: 'Hu et al. 2021, arXiv:2106.09685',
-    stackable: true,
-    adapter: true,
-    lr: 1e-4,
-  },
-  {
-    name: 'full',
-    native: 'whole',
-    title: 'Full fine-tuning of every parameter',
-    paper: '',
-    stackable: false,
-    adapter: false,
-    lr: 2e-5,
-  },
+  lora,
+  adalora,
+  ia3,
+  vera,
+  prompt,
+  prefix,
+  pTuning,
+  layernorm,
+  bitfit,
+  full,
+  hft,
+  selective,
 ];
 
 /** The method of that name; throws a RangeError that lists them. */
@@ -47,52 +63,39 @@ export function methodOf(name: string): Method {
   return method;
 }
 
-/** PEFT's default LoRA target modules of each family. */
-export const kDefaultTargets: Record<Family, readonly string[]> = {
-  llama: ['q_proj', 'v_proj'],
-  gpt2: ['c_attn'],
-  neox: ['query_key_value'],
-  opt: ['q_proj', 'v_proj'],
-  bert: ['query', 'value'],
-};
+/** Those of `options` that belong to methods. */
+export function methodOptions(options: object): Record<string, unknown> {
+  const names = new Set(kMethods.flatMap(({ describe }) => Object.keys(describe)));
+  return Object.fromEntries(Object.entries(options).filter(([key, value]) => names.has(key) && value !== undefined));
+}
 
-/** Names of all linear modules of a model that a method can attach to; the output projection is none, as for PEFT's 'all-linear'. */
-export function linearModules(model: Model): string[] {
-  return native()
-    .modelParameters(model.handle)
-    .filter((parameter) => parameter.linear)
-    .map((parameter) => parameter.name.replace(/\.weight$/, ''));
+/** What methods need to know of a loaded model. */
+export function baseOf(model: Model): Base {
+  return {
+    name: model.name,
+    config: model.config,
+    parameters: native().modelParameters(model.handle),
+    tokenize: (text) => [...model.tokenizer.encode(text).ids],
+  };
+}
+
+/** The same of a model that is not loaded. A prompt cannot begin as a text then, which matters to no count. */
+export function baseOfDescription({ name, config }: Pick<ModelDescription, 'name' | 'config'>): Base {
+  return { name, config, parameters: expectedParameters(config), tokenize: () => [0] };
 }
 
 /**
- * Full names of the targets of a method, in the model's order.
- * @param targets for adapters: last parts of module names as PEFT takes them (`q_proj`), full names, or 'all-linear'; default PEFT's for the
- * family. For whole weights: not used, every parameter is trained.
- * @throws ERR_CONFIG for a name that no module has, with the close ones.
+ * A method with these options on a model, for fresh lanes with these seeds: what native code is asked, and the options with their defaults.
+ * Throws a RangeError or ERR_CONFIG where the options do not fit the method or the model.
  */
-export function resolveTargets(model: Model, method: Method, targets?: 'all-linear' | readonly string[]): string[] {
-  if (!method.adapter) {
-    if (targets) throw expected('targets', `left out for method ${method.name}, which trains every parameter`, targets);
-    return native()
-      .modelParameters(model.handle)
-      .map((parameter) => parameter.name);
-  }
-  const modules = linearModules(model);
-  if (targets === 'all-linear') return modules;
-  const wanted = targets ?? kDefaultTargets[model.config.family];
-  if (wanted.length === 0) throw expected('targets', "'all-linear' or at least one module name", targets);
-  for (const name of wanted)
-    if (!modules.some((module) => fits(module, name))) {
-      const parts = [...new Set(modules.map((module) => module.split('.').at(-1)!))];
-      throw new CortuneError(
-        'ERR_CONFIG',
-        `Expected \`targets\` to name linear modules of ${model.name}, got \`${name}\`.` +
-          ` Did you mean \`${closest(name, parts)}\`? It has ${parts.join(', ')}.`,
-      );
-    }
-  return modules.filter((module) => wanted.some((name) => fits(module, name)));
-}
-
-function fits(module: string, name: string): boolean {
-  return module === name || module.endsWith(`.${name}`);
+export function planOf(
+  base: Base,
+  method: Method,
+  given: Record<string, unknown> = {},
+  seeds: readonly number[] = [0],
+): { plan: Plan; settings: Record<string, unknown> } {
+  const options = checkOptions(method, given);
+  const plan = method.plan(base, options, seeds);
+  method.checkFresh?.(base, options, plan);
+  return { plan, settings: options as Record<string, unknown> };
 }

@@ -1,11 +1,19 @@
 /** The runs of a batch: each its method with options, rate, schedule and seed; and the lanes they come to. */
 import { expected } from '../errors.js';
 import type { Model } from '../model/load.js';
-import { native } from '../native/load.js';
 import type { LaneSpec } from '../native/types.js';
 import { ofLane, positive } from './checks.js';
 import type { LaneMethod, Lanes } from './lanes.js';
-import { type Method, methodOf, resolveTargets } from './methods.js';
+import {
+  type Base,
+  baseOf,
+  type Method,
+  type MethodOptions,
+  methodOf,
+  methodOptions,
+  type Plan,
+  planOf,
+} from './methods.js';
 import type { PerLane, Schedule } from './schedule.js';
 
 /** One run. */
@@ -21,14 +29,8 @@ export interface RunOptions {
   /** Default 'linear' after `warmup` steps (default 0). */
   schedule?: Schedule;
   warmup?: number;
-  /** The method's own. LoRA: `rank` (default 8), `alpha` (default 8; the effect is scaled by alpha / rank), `targets` (default PEFT's). */
+  /** The method's own, LoRA's `rank`, `alpha`, `targets` and so on: `cortune methods NAME` lists them. */
   options?: MethodOptions;
-}
-
-export interface MethodOptions {
-  rank?: number;
-  alpha?: number;
-  targets?: 'all-linear' | readonly string[];
 }
 
 /** The same settings for several runs, one for each rate: how a few runs are asked for without writing each out. */
@@ -44,7 +46,9 @@ export interface SharedRunOptions extends MethodOptions {
 /** A run, and the lane it comes to. */
 export interface PlannedLane {
   method: Method;
-  targets: readonly string[];
+  plan: Plan;
+  /** The method's options with their defaults. */
+  settings: Record<string, unknown>;
   spec: LaneSpec;
   /** Trained parameters, without a sequence head. */
   trainable: number;
@@ -57,7 +61,7 @@ export function runsOf(shared: SharedRunOptions): RunOptions[] {
   if (!Array.isArray(lr) || lr.length === 0) throw expected('lr', 'a list of at least one learning rate', lr);
   if (!method.stackable && lr.length > 1)
     throw expected('lr', `one learning rate: method ${method.name} tunes one lane at a time`, lr);
-  const options = given({ rank: shared.rank, alpha: shared.alpha, targets: shared.targets });
+  const options = methodOptions(shared);
   const own = <T>(name: string, values: PerLane<T> | undefined, k: number) =>
     values === undefined ? undefined : ofLane<T>(name, values, k, lr.length);
   return lr.map((rate: number, k: number) => ({
@@ -78,11 +82,16 @@ function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], un
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }
 
+/** Options that a run may change when it goes on from lanes; the others are theirs. */
+const kChangeable = new Set(
+  'alpha dropout rateRatio layerDecay orthogonality tinit tfinal deltaT sensitivity uncertainty share every'.split(' '),
+);
+
 /**
  * The lane of a run on a model.
- * @param from lanes of one lane that it starts from: their method, targets and rank.
+ * @param from lanes of one lane that it starts from: their method with its options.
  * @param unused parameters that the objective does not use and whole-weight methods leave alone.
- * @throws RangeError for a rate, seed, decay or rank out of range, ERR_CONFIG for unknown targets.
+ * @throws RangeError for an option, rate, seed or decay out of range, ERR_CONFIG for unknown targets.
  */
 export function planRun(
   model: Model,
@@ -90,67 +99,64 @@ export function planRun(
   from?: Lanes,
   unused: ReadonlySet<string> = new Set(),
 ): PlannedLane {
-  const { lr, seed = 0, weightDecay = 0, options = {} } = from ? startingAt(from, run) : run;
+  const { lr, seed = 0, weightDecay = 0, options = {} } = run;
   const method = methodOf(run.method ?? from?.lane(0).name ?? 'lora');
-  const { rank = 8, alpha = 8 } = options;
-  const largest = model.config.hiddenSize;
-  if (method.adapter && !(Number.isInteger(rank) && rank >= 1 && rank <= largest))
-    throw expected('rank', `an integer from 1 to ${largest}`, rank);
-  const targets = from
-    ? from.lane(0).method.targets
-    : resolveTargets(model, method, options.targets).filter((name) => !unused.has(name));
+  positive('seeds', seed, { zero: true, integer: true });
+  const whole = baseOf(model);
+  const base = { ...whole, parameters: whole.parameters.filter(({ name }) => !unused.has(name)) };
+  const { plan, settings } = from ? goingOn(base, method, from, run) : planOf(base, method, { ...options }, [seed]);
   return {
     method,
-    targets,
+    plan,
+    settings,
     spec: {
       lr: positive('lr', lr ?? method.lr),
-      seed: positive('seeds', seed, { zero: true, integer: true }),
+      seed,
       weightDecay: positive('weightDecay', weightDecay, { zero: true }),
-      ...(method.adapter ? { options: { rank, alpha: positive('alpha', alpha) } } : {}),
+      options: plan.lane,
     },
-    trainable: countTrainable(model, method, targets, rank),
+    trainable: plan.trainable,
   };
 }
 
-/** Method, targets and rank are those of the lanes started from; whoever names others means something else. */
-function startingAt(from: Lanes, run: RunOptions): RunOptions {
-  const { name, spec } = from.lane(0);
-  const { rank, alpha, targets } = run.options ?? {};
-  const start = spec.options ?? {};
+/** Method and options are those of the lanes started from; whoever names others means something else. */
+function goingOn(base: Base, of: Method, from: Lanes, run: RunOptions): Pick<PlannedLane, 'plan' | 'settings'> {
+  const { name, method, spec } = from.lane(0);
   if (run.method !== undefined && run.method !== name)
     throw expected('method', `${name}, that of the adapter to go on from`, run.method);
-  if (targets !== undefined)
-    throw expected('targets', 'left out: those of the adapter to go on from are tuned', targets);
-  if (rank !== undefined && rank !== start.rank)
-    throw expected('rank', `${start.rank}, that of the adapter to go on from`, rank);
-  return { ...run, options: given({ rank: start.rank, alpha: alpha ?? start.alpha }) };
+  const start: Record<string, unknown> = { ...method.settings, ...spec.options };
+  const options = given({ ...run.options }) as Record<string, unknown>;
+  for (const [key, value] of Object.entries(options)) {
+    if (kChangeable.has(key) || value === start[key]) continue;
+    if (key === 'targets') throw expected('targets', 'left out: those of the adapter to go on from are tuned', value);
+    throw expected(key, `${String(start[key])}, that of the adapter to go on from`, value);
+  }
+  const settings = { ...start, ...options };
+  const plan = of.plan(base, settings, [run.seed ?? 0]);
+  // What is trained is what is there, whatever parts of the model this objective uses.
+  const { targets, options: { biases } = {} } = method;
+  return { plan: { ...plan, targets, options: { ...plan.options, ...(biases ? { biases } : {}) } }, settings };
 }
 
-/** Neighbouring lanes of one method with the same targets, as native code takes them; the order of lanes stays. */
+/** Neighbouring lanes of one method with the same targets and options, as native code takes them; the order of lanes stays. */
 export function groupLanes(lanes: readonly PlannedLane[]): LaneMethod[] {
-  const groups: { lane: PlannedLane; specs: LaneSpec[] }[] = [];
+  const groups: { lane: PlannedLane; key: string; specs: LaneSpec[] }[] = [];
   for (const lane of lanes) {
-    const last = groups.at(-1);
-    const same = last && last.lane.method === lane.method && last.lane.targets.join() === lane.targets.join();
-    if (same) last.specs.push(lane.spec);
-    else groups.push({ lane, specs: [lane.spec] });
+    const { targets, options } = lane.plan;
+    const plain = Object.entries(options).map(([name, value]) => [
+      name,
+      value instanceof Float64Array ? [...value] : value,
+    ]);
+    const key = JSON.stringify([lane.method.name, targets, plain]);
+    if (groups.at(-1)?.key === key) groups.at(-1)!.specs.push(lane.spec);
+    else groups.push({ lane, key, specs: [lane.spec] });
   }
-  return groups.map(({ lane: { method, targets }, specs }) => ({
+  return groups.map(({ lane: { method, plan, settings }, specs }) => ({
     name: method.name,
     method: method.native,
-    targets,
+    targets: plan.targets,
+    options: plan.options,
+    settings,
     lanes: specs,
   }));
-}
-
-/** Trained parameters of one lane: r (in + out) for each module LoRA adapts, every value for whole weights. */
-export function countTrainable(model: Model, method: Method, targets: readonly string[], rank: number): number {
-  const wanted = new Set(method.adapter ? targets.map((name) => `${name}.weight`) : targets);
-  return native()
-    .modelParameters(model.handle)
-    .filter((parameter) => wanted.has(parameter.name))
-    .reduce(
-      (sum, { shape }) => sum + (method.adapter ? rank * (shape[0]! + shape[1]!) : shape.reduce((a, b) => a * b, 1)),
-      0,
-    );
 }

@@ -1,23 +1,24 @@
-/** Models whose weights were tuned, on disk as a Hugging Face folder that transformers and cortune load. */
-import { expected } from '../errors.js';
+/** Models with what was tuned in their weights, on disk as a Hugging Face folder that transformers and cortune load. */
 import { configToJson } from '../model/config-json.js';
 import type { Model } from '../model/load.js';
-import type { JobOptions } from '../native/jobs.js';
-import { writeJson, writeLaneTensors } from './lane-files.js';
+import { type JobOptions, runJob } from '../native/jobs.js';
+import { native } from '../native/load.js';
+import { writeJson, writeTensors } from './lane-files.js';
 import type { Lanes } from './lanes.js';
-import { linearModules, methodOf } from './methods.js';
+import { baseOf, linearModules } from './methods.js';
 
 /** GPT-2's files hold the matrices of its blocks as [in, out]. */
 function transposedNames(model: Model): string[] {
   if (model.config.family !== 'gpt2') return [];
-  return linearModules(model)
+  return linearModules(baseOf(model))
     .filter((name) => name.startsWith('transformer.h.'))
     .map((name) => `${name}.weight`);
 }
 
 /**
- * Writes the model of one lane of a whole-weight method: `config.json`, `model.safetensors` (float32) and the tokenizer.
- * @throws RangeError for an adapter method (save those with saveAdapter); ERR_IO when the folder cannot be written.
+ * Writes the model of one lane: `config.json`, `model.safetensors` (float32) and the tokenizer. The effect of an adapter is merged into the
+ * weights, W' = W + s B A for LoRA: one rounding of each weight more than without.
+ * @throws ERR_ARGUMENT for a lane with virtual tokens, which are no weights; ERR_IO when the folder cannot be written.
  */
 export async function saveModel(
   model: Model,
@@ -26,10 +27,14 @@ export async function saveModel(
   dir: string,
   options: JobOptions = {},
 ): Promise<void> {
-  const { name } = lanes.lane(lane);
-  if (methodOf(name).adapter)
-    throw expected('lanes', 'lanes of a whole-weight method; save adapters with saveAdapter', name);
-  await writeLaneTensors(lanes, lane, dir, 'model.safetensors', transposedNames(model), (name) => name, options);
+  lanes.lane(lane); // refuses a lane that is not there
+  const args = { model: model.handle, lanes: lanes.handle, lane, transposed: transposedNames(model) };
+  const { names, tensors } = await runJob(() => native().mergedTensors(args), options);
+  try {
+    await writeTensors(dir, 'model.safetensors', { names, tensors }, options);
+  } finally {
+    for (const tensor of tensors) tensor.dispose();
+  }
   const parts = model.tokenizerParts();
   if (parts) {
     await writeJson(dir, 'tokenizer.json', parts.json);

@@ -23,10 +23,11 @@ async function divide(model: Model, { data, lanes }: Prepared, options: SweepOpt
   const what = { objective: data.objective, outputs: data.outputs, checkpointing: options.checkpointing ?? false };
   const found = new Map<string, Awaited<ReturnType<typeof measureLane>>>();
   const measured = [];
-  for (const { method, targets, spec } of lanes) {
-    const key = JSON.stringify([method.name, targets, spec.options]);
-    const footprint =
-      found.get(key) ?? (await measureLane(model, { method: method.native, targets, lanes: [spec] }, what, options));
+  for (const { method, plan, settings, spec } of lanes) {
+    const { targets, options: common } = plan;
+    const key = JSON.stringify([method.name, settings]);
+    const lane = { method: method.native, targets, options: common, lanes: [spec] };
+    const footprint = found.get(key) ?? (await measureLane(model, lane, what, options));
     found.set(key, footprint);
     measured.push({ name: method.name, stackable: method.stackable, footprint });
   }

@@ -8,6 +8,7 @@ import { positive, share } from './checks.js';
 import type { Example, Objective, Packing } from './examples.js';
 import { type Halving, planRungs } from './halving.js';
 import { Lanes } from './lanes.js';
+import { methodOptions } from './methods.js';
 import { groupLanes, type PlannedLane, planRun, type RunOptions, runsOf, type SharedRunOptions } from './runs.js';
 import { scheduleFactors } from './schedule.js';
 import { countHead, headParts, type TrainingData, trainingData } from './training-data.js';
@@ -103,19 +104,12 @@ export function runsIn(options: TuneOptions): readonly RunOptions[] {
   const { runs, from } = options;
   if (runs === undefined) return runsOf(from ? { ...options, method: options.method ?? from.lane(0).name } : options);
   if (runs.length === 0) throw expected('runs', 'at least one run', runs);
-  for (const name of [
-    'method',
-    'lr',
-    'seeds',
-    'schedule',
-    'warmup',
-    'weightDecay',
-    'rank',
-    'alpha',
-    'targets',
-  ] as const)
-    if (options[name] !== undefined)
-      throw expected(name, 'left out where `runs` are given: each run has its own', options[name]);
+  const own = ['method', 'lr', 'seeds', 'schedule', 'warmup', 'weightDecay'] as const;
+  const shared = Object.fromEntries(
+    own.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
+  );
+  for (const [name, value] of Object.entries({ ...shared, ...methodOptions(options) }))
+    throw expected(name, 'left out where `runs` are given: each run has its own', value);
   return runs;
 }
 

@@ -7,7 +7,9 @@
 #include "model_handles.h"
 #include "sequences.h"
 #include "train/footprint.h"
+#include "train/gradients.h"
 #include "train/loop.h"
+#include "tune/merge.h"
 #include "values.h"
 
 namespace cortune {
@@ -114,33 +116,68 @@ Napi::Value tune_footprint(const Napi::CallbackInfo& info) {
       });
 }
 
+// Copies, those named in `turned` as [in, out].
+NamedTensors copies(NamedTensors state, const std::vector<std::string>& turned) {
+  for (auto& [name, tensor] : state) {
+    if (std::find(turned.begin(), turned.end(), name) != turned.end()) tensor = tensor.t();
+    tensor = tensor.clone(at::MemoryFormat::Contiguous);
+  }
+  return state;
+}
+
+Napi::Value to_named(Napi::Env env, const NamedTensors& state) {
+  std::vector<std::string> names;
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, tensor] : state) {
+    names.push_back(name);
+    tensors.push_back(tensor);
+  }
+  auto object = Napi::Object::New(env);
+  object.Set("names", to_strings(env, names));
+  object.Set("tensors", to_handles(env, tensors));
+  return object;
+}
+
+int64_t read_lane_number(const Args& args, const LaneSet& lanes) {
+  const int64_t lane = args.integer("lane");
+  if (lane < 0 || lane >= lanes.lanes()) fail(Code::kArgument, "Expected `lane` to be a lane of `lanes`.");
+  return lane;
+}
+
 Napi::Value lane_tensors(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   const auto lanes = args.handle<LaneSet>("lanes");
-  const int64_t lane = args.integer("lane");
-  if (lane < 0 || lane >= lanes->lanes()) fail(Code::kArgument, "Expected `lane` to be a lane of `lanes`.");
   return start_job(
       info.Env(), info[1],
-      [lanes, lane, turned = args.texts("transposed")](const Task&) {
-        auto state = lanes->state(lane);
-        for (auto& [name, tensor] : state) {
-          if (std::find(turned.begin(), turned.end(), name) != turned.end()) tensor = tensor.t();
-          tensor = tensor.clone(at::MemoryFormat::Contiguous);
-        }
-        return state;
+      [lanes, lane = read_lane_number(args, *lanes), whole = args.flag("whole")](const Task&) {
+        return copies(whole ? lanes->state(lane) : lanes->saved(lane), {});
       },
-      [](Napi::Env env, const NamedTensors& state) -> Napi::Value {
-        std::vector<std::string> names;
-        std::vector<at::Tensor> tensors;
-        for (const auto& [name, tensor] : state) {
-          names.push_back(name);
-          tensors.push_back(tensor);
-        }
-        auto object = Napi::Object::New(env);
-        object.Set("names", to_strings(env, names));
-        object.Set("tensors", to_handles(env, tensors));
-        return object;
-      });
+      to_named);
+}
+
+Napi::Value lane_gradients(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  const auto lanes = args.handle<LaneSet>("lanes");
+  return start_job(
+      info.Env(), info[1],
+      [model = args.handle<Model>("model"), lanes, lane = read_lane_number(args, *lanes),
+       objective = args.text("objective"),
+       examples = read_examples(args, of_tokens(args.text("objective")))](const Task& task) {
+        return gradients(*model, *lanes, lane, *make_objective(objective, lanes->head()), examples, task);
+      },
+      to_named);
+}
+
+Napi::Value merged_tensors(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  const auto lanes = args.handle<LaneSet>("lanes");
+  return start_job(
+      info.Env(), info[1],
+      [model = args.handle<Model>("model"), lanes, lane = read_lane_number(args, *lanes),
+       turned = args.texts("transposed")](const Task&) {
+        return copies(merged(*model, *lanes, lane), turned);
+      },
+      to_named);
 }
 
 Napi::Value lanes_from_tensors(const Napi::CallbackInfo& info) {
@@ -170,6 +207,8 @@ void export_tune(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "tune", tune);
   export_function(env, exports, "tuneFootprint", tune_footprint);
   export_function(env, exports, "laneTensors", lane_tensors);
+  export_function(env, exports, "laneGradients", lane_gradients);
+  export_function(env, exports, "mergedTensors", merged_tensors);
   export_function(env, exports, "lanesFromTensors", lanes_from_tensors);
 }
 

@@ -177,6 +177,7 @@ Memory memory_of(const Pass& pass, int64_t layer, const at::Tensor& k, const at:
 
 at::Tensor Pass::attention(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            bool causal) const {
+  if (seen) seen->insert(seen->end(), {k, v});
   return cortune::attention(q, k, v, layout, memory_of(*this, layer, k, v), {causal, config.sliding_window});
 }
 

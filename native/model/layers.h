@@ -27,6 +27,8 @@ struct Pass {
   int64_t lanes;        // K
   VirtualTokens added;  // as the layout counts them
   Rotary rotary;        // empty for families without
+  // Filled with the keys and values that attention meets, layer after layer: [K, N, H_kv, D]. Null for no.
+  std::vector<at::Tensor>* seen = nullptr;
 
   // The parameter as the lanes have it: of the base's shape, or [K, 1, ...] where one of them owns it.
   at::Tensor vector(const std::string& name) const;

@@ -27,15 +27,17 @@ class AdamW {
  public:
   AdamW(std::vector<Trained> trained, AdamWOptions options);
 
-  // One update; throws away the gradients. Returns which active lanes had a gradient that is not finite: they
-  // stay as they are.
-  std::vector<bool> step(const std::vector<LaneStep>& lanes);
+  // One update. Returns what each lane's gradients were multiplied with: 0 for lanes that stay as they are,
+  // as active ones do whose gradient is not finite.
+  std::vector<double> step(const std::vector<LaneStep>& lanes);
+  void forget_gradients();
   // Only `lanes` (ascending) go on, as lanes 0, 1, ..; `trained` is what is left of the tensors, in the
   // same order.
   void keep(std::vector<Trained> trained, const std::vector<int64_t>& lanes);
 
  private:
   struct Piece;
+  void begin_rounds();
   std::vector<Piece> pieces(const std::vector<LaneStep>& lanes);
   std::vector<double> norms(const std::vector<Piece>& pieces, int64_t lanes) const;
   void update(const std::vector<Piece>& pieces, const std::vector<double>& clips) const;
@@ -43,6 +45,9 @@ class AdamW {
   std::vector<Trained> trained_;
   std::vector<at::Tensor> first_;  // moments
   std::vector<at::Tensor> second_;
+  // Where each tensor's selection stands, and the steps before its round began.
+  std::vector<int64_t> rounds_;
+  std::vector<int64_t> begun_;
   AdamWOptions options_;
   int64_t steps_ = 0;
 };

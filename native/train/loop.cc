@@ -142,10 +142,12 @@ class Run {
       if (finite) now[lane] = losses[k];
       since_rung_[lane] += losses[k];
     }
-    const auto lost = optimiser_.step(steps);
-    set_.after_step(step, args_.steps);
+    set_.before_update(step, args_.steps);
+    const auto clips = optimiser_.step(steps);
+    set_.after_step({step, args_.steps, clips});
+    optimiser_.forget_gradients();
     for (size_t k = 0; k < places(); ++k)
-      if (lost[k]) fails(k, step);
+      if (clips[k] == 0) fails(k, step);
     result_.losses.insert(result_.losses.end(), now.begin(), now.end());
     for (size_t k = 0; k < places(); ++k)
       if (!leaving_[k]) result_.best_at[lane_at_[k]] = step + 1;

@@ -90,8 +90,15 @@ void LaneSet::before_step(int64_t step, int64_t steps) {
   for (auto& part : parts_) part.method->before_step(step, steps);
 }
 
-void LaneSet::after_step(int64_t step, int64_t steps) {
-  for (auto& part : parts_) part.method->after_step(step, steps);
+void LaneSet::before_update(int64_t step, int64_t steps) {
+  for (auto& part : parts_) part.method->before_update(step, steps);
+}
+
+void LaneSet::after_step(const Update& update) {
+  for (auto& part : parts_) {
+    const auto first = update.clips.begin() + part.lanes.first;
+    part.method->after_step({update.step, update.steps, {first, first + part.lanes.count}});
+  }
 }
 
 void LaneSet::set_training(bool on) {
@@ -104,6 +111,14 @@ NamedTensors LaneSet::state(int64_t lane) const {
   if (head_)
     for (auto& each : head_->state(lane)) state.push_back(std::move(each));
   return state;
+}
+
+NamedTensors LaneSet::saved(int64_t lane) const {
+  const auto& part = part_of(lane);
+  auto saved = part.method->saved(lane - part.lanes.first);
+  if (head_)
+    for (auto& each : head_->state(lane)) saved.push_back(std::move(each));
+  return saved;
 }
 
 void LaneSet::start_from(const LaneSet& from) {

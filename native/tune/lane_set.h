@@ -32,11 +32,13 @@ class LaneSet : public Delta {
   // Added to the lanes' losses; undefined for none. [K]
   at::Tensor penalty() const;
   void before_step(int64_t step, int64_t steps);
-  void after_step(int64_t step, int64_t steps);
+  void before_update(int64_t step, int64_t steps);
+  void after_step(const Update& update);
   void set_training(bool on);
 
-  // Views of one lane's tensors under the names they are saved by.
+  // Views of one lane's tensors, and what of them is written to files (see Method).
   NamedTensors state(int64_t lane) const;
+  NamedTensors saved(int64_t lane) const;
   // The reverse; throws kFormat naming what is missing, too much or of another shape.
   void load(int64_t lane, const NamedTensors& tensors) { assign(tensors, state(lane)); }
   // Every lane begins where the one lane of `from` stands (same method, targets and rank, else kFormat), with

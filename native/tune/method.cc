@@ -23,7 +23,8 @@ at::Tensor Method::prompt() const { return {}; }
 at::Tensor Method::prefix() const { return {}; }
 at::Tensor Method::penalty() const { return {}; }
 void Method::before_step(int64_t, int64_t) {}
-void Method::after_step(int64_t, int64_t) {}
+void Method::before_update(int64_t, int64_t) {}
+void Method::after_step(const Update&) {}
 void Method::keep_more(const std::vector<int64_t>&) {}
 
 int64_t Method::bytes() {

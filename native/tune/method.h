@@ -18,10 +18,25 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 // Copies `tensors` over `into`, which are views; the same names and shapes, else kFormat.
 void assign(const NamedTensors& tensors, const NamedTensors& into);
 
+// What of a trained tensor learns now. The optimiser begins anew (moments, time) with every round.
+struct Selection {
+  at::Tensor mask;  // [k, ...] 0 or 1, broadcast over the tensor; undefined when all of it learns
+  int64_t round = 0;
+};
+
 // How the optimiser treats a trained tensor.
 struct Training {
-  double rate = 1;     // times the lane's learning rate
-  bool decays = true;  // weight decay applies
+  double rate = 1;                             // times the lane's learning rate
+  bool decays = true;                          // weight decay applies
+  std::shared_ptr<const Selection> selection;  // null for all of it, always
+};
+
+// An update that has been made; the gradients are still there, not clipped.
+struct Update {
+  int64_t step;   // from 0
+  int64_t steps;  // in all
+  std::vector<double>
+      clips;  // of each lane: what its gradients were multiplied with, 0 when it was not updated
 };
 
 class Method {
@@ -45,12 +60,18 @@ class Method {
   // constants of the lanes. Counting, optimising and dropping lanes go through it.
   using Visit = std::function<void(at::Tensor& stack, const Training& training)>;
   virtual void visit(const Visit& visit) = 0;
-  // Views of one lane's tensors under the names that PEFT (or, for whole weights, transformers) saves them.
+  // Views of all of one lane's tensors, to save it and go on from it: under the names that PEFT (or, for
+  // whole weights, transformers) saves them, or those of PEFT's modules where it saves what comes out of
+  // them.
   virtual NamedTensors state(int64_t lane) const = 0;
+  // What PEFT's file holds, where that is something else.
+  virtual NamedTensors saved(int64_t lane) const { return state(lane); }
 
-  // Called around every update: schedules of rank or of selection. `step` counts from 0.
+  // Called around every update, for schedules of rank or of selection: before the forward pass, when the
+  // gradients are there, and after it. `step` counts from 0.
   virtual void before_step(int64_t step, int64_t steps);
-  virtual void after_step(int64_t step, int64_t steps);
+  virtual void before_update(int64_t step, int64_t steps);
+  virtual void after_step(const Update& update);
   // Dropout acts in training only.
   void set_training(bool on) { training_ = on; }
 

@@ -18,6 +18,11 @@ void OwnParameters::visit(const Method::Visit& visit, const Training& training) 
   for (auto& [name, copy] : copies_) visit(copy, training);
 }
 
+void OwnParameters::visit_each(const Method::Visit& visit,
+                               const std::function<Training(const std::string&)>& training) {
+  for (auto& [name, copy] : copies_) visit(copy, training(name));
+}
+
 void OwnParameters::append_state(NamedTensors& into, int64_t lane, const std::string& prefix) const {
   for (const auto& [name, copy] : copies_) into.emplace_back(prefix + name, copy.detach()[lane]);
 }

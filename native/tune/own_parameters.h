@@ -10,6 +10,8 @@ class OwnParameters {
   void add(const std::string& name, const at::Tensor& base, int64_t lanes);
   at::Tensor of(const std::string& name) const;  // [k, ...], undefined for none
   void visit(const Method::Visit& visit, const Training& training);
+  // `training` of each by its name.
+  void visit_each(const Method::Visit& visit, const std::function<Training(const std::string&)>& training);
   void append_state(NamedTensors& into, int64_t lane, const std::string& prefix) const;
 
  private:

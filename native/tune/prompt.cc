@@ -5,13 +5,14 @@ namespace cortune {
 namespace {
 
 at::Tensor words_of(const at::Tensor& table, const std::vector<double>& ids, int64_t lanes, int64_t tokens) {
-  if (static_cast<int64_t>(ids.size()) != lanes * tokens)
-    fail(Code::kArgument, "Expected `ids` to name " + std::to_string(lanes * tokens) + " tokens, got " +
-                              std::to_string(ids.size()) + ".");
+  const auto count = static_cast<int64_t>(ids.size());
+  if (count != tokens && count != lanes * tokens)
+    fail(Code::kArgument, "Expected `ids` to name " + std::to_string(tokens) +
+                              " tokens, or as many for each lane, got " + std::to_string(count) + ".");
   const auto index = at::tensor(ids, at::kDouble).to(at::kLong);
   if (index.min().item<int64_t>() < 0 || index.max().item<int64_t>() >= table.size(0))
     fail(Code::kArgument, "Expected `ids` to name tokens of the model's vocabulary.");
-  return table.index_select(0, index).view({lanes, tokens, -1});
+  return table.index_select(0, index).view({-1, tokens, table.size(1)}).expand({lanes, -1, -1}).clone();
 }
 
 }  // namespace

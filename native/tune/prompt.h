@@ -5,7 +5,8 @@
 namespace cortune {
 
 // Option `tokens`: P. Each lane begins random, as nn.Embedding (normal(0, 1)), or at the word embeddings of
-// the P ids that list `ids` names ([k * P]: initialisation by a text or a sample of the vocabulary).
+// the P ids that list `ids` names, the same for all or P for each lane (initialisation by a text or a sample
+// of the vocabulary).
 class PromptTuning : public Method {
  public:
   PromptTuning(const Model& model, MethodSpec spec);

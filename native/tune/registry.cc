@@ -1,8 +1,12 @@
 // The methods by name.
+#include "adalora.h"
 #include "ia3.h"
 #include "lora.h"
+#include "p_tuning.h"
 #include "prefix.h"
 #include "prompt.h"
+#include "selective.h"
+#include "vera.h"
 #include "whole.h"
 
 namespace cortune {
@@ -17,10 +21,10 @@ std::unique_ptr<Method> make(const Model& model, MethodSpec spec) {
 
 const std::map<std::string, Make>& registry() {
   static const std::map<std::string, Make> methods = {
-      {"ia3", make<Ia3>},
-      {"lora", make<Lora>},
-      {"prefix", make<PrefixTuning>},
-      {"prompt", make<PromptTuning>},
+      {"adalora", make<AdaLora>},     {"ia3", make<Ia3>},
+      {"lora", make<Lora>},           {"p_tuning", make<PTuning>},
+      {"prefix", make<PrefixTuning>}, {"prompt", make<PromptTuning>},
+      {"selective", make<Selective>}, {"vera", make<Vera>},
       {"whole", make<Whole>},
   };
   return methods;

@@ -6,6 +6,8 @@
 
 namespace cortune {
 
+// Options: `rates`, one a target: times the learning rate (layer-wise decay); `fresh`: targets that begin at
+// random, as the family initialises them (Zhang et al. 2021, arXiv:2006.05987).
 class Whole : public Method {
  public:
   Whole(const Model& model, MethodSpec spec);
@@ -14,8 +16,13 @@ class Whole : public Method {
   void visit(const Visit& visit) override;
   NamedTensors state(int64_t lane) const override;
 
- private:
+ protected:
   OwnParameters own_;
+
+ private:
+  void draw(const Model& model, const std::string& name, std::vector<at::Generator>& draws);
+
+  std::map<std::string, double> rates_;
 };
 
 }  // namespace cortune

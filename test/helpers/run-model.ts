@@ -47,6 +47,6 @@ export async function loss(
 
 /** The trained tensors of one lane by name. */
 export async function laneTensors(lanes: LanesHandle, lane: number): Promise<PlainTensors> {
-  const { names, tensors } = await runJob(() => native().laneTensors({ lanes, lane, transposed: [] }));
+  const { names, tensors } = await runJob(() => native().laneTensors({ lanes, lane, whole: true }));
   return new Map(names.map((name, i) => [name, take(tensors[i]!)]));
 }

@@ -114,6 +114,6 @@ TARGETINGS = {
         {"target_modules": ["query", "value"]},
         {"target_modules": ["output.dense"]},
         {"target_modules": ["attention.output.dense"], "layers_to_transform": [0, 1]},
-        {"target_modules": ["dense"], "exclude_modules": ["cls.predictions.transform.dense"]},
+        {"target_modules": ["dense"], "exclude_modules": ["output.dense"]},
     ],
 }

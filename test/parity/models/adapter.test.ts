@@ -128,13 +128,12 @@ describe('refuses', () => {
   }
 
   it.each([
-    ['another kind of adapter', { peft_type: 'IA3' }, 'peft_type'],
-    ['DoRA', { use_dora: true }, 'use_dora'],
-    ['trained biases', { bias: 'all' }, 'bias'],
+    ['another kind of adapter', { peft_type: 'LOHA' }, 'peft_type'],
+    ['biases of an unknown kind', { bias: 'some' }, 'bias'],
     ['modules saved whole', { modules_to_save: ['lm_head'] }, 'modules_to_save'],
-    ['ranks that differ by module', { rank_pattern: { q_proj: 2 } }, 'rank_pattern'],
+    ['ranks that are no numbers', { rank_pattern: { q_proj: 'high' } }, 'rank_pattern'],
     ['a rank of zero', { r: 0 }, '`r`'],
-    ['a base changed by PiSSA', { init_lora_weights: 'pissa' }, 'init_lora_weights'],
+    ['a base changed by CorDA', { init_lora_weights: 'corda' }, 'init_lora_weights'],
     ['layers used twice', { layer_replication: [[0, 2]] }, 'layer_replication'],
     ['effect from some token on only', { alora_invocation_tokens: [5] }, 'alora_invocation_tokens'],
     ['trained biases of B', { lora_bias: true }, 'lora_bias'],
@@ -157,6 +156,18 @@ describe('refuses', () => {
     await expect(loadAdapter(model, changed('other-rank', { r: 2 }))).rejects.toMatchObject({
       code: 'ERR_FORMAT',
       message: expect.stringContaining('shape'),
+    });
+  });
+
+  it.each([
+    ['lengths of DoRA that are not there', { use_dora: true }, 'lora_magnitude_vector'],
+    ['ranks by module that are not the tensors’', { rank_pattern: { q_proj: 2 } }, 'shape'],
+    ['IA3 with tensors of LoRA', { peft_type: 'IA3' }, 'got `base_model'],
+    ['a prompt that is not there', { peft_type: 'PROMPT_TUNING', num_virtual_tokens: 4 }, 'got `base_model'],
+  ])('%s', async (what, keys, says) => {
+    await expect(loadAdapter(model, changed(what, keys))).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringContaining(says),
     });
   });
 

@@ -48,7 +48,7 @@ describe('refuses', () => {
     [{ seeds: [1, 2] }, RangeError, 'seeds'],
     [{ seeds: 0.5 }, RangeError, 'seeds'],
     [{ dataSeed: -1 }, RangeError, 'dataSeed'],
-    [{ method: 'lorax' }, RangeError, 'lora, full'],
+    [{ method: 'lorax' }, RangeError, 'lora, adalora'],
     [{ method: 'full', lr: [1e-5, 1e-4] }, RangeError, 'one lane at a time'],
     [{ method: 'full', targets: ['q_proj'] }, RangeError, 'targets'],
     [{ targets: [] }, RangeError, 'targets'],

@@ -1,0 +1,199 @@
+/** Lanes of different methods in one batch, how fresh lanes begin, and what stays as it was. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadModel, type Model } from '../../../lib/model/load.js';
+import { runJob } from '../../../lib/native/jobs.js';
+import { native } from '../../../lib/native/load.js';
+import type { LanesHandle, MethodSpec, TuneArgs, TuneResult } from '../../../lib/native/types.js';
+import { expectClose, expectEachClose, float32Tolerance, rms } from '../../helpers/arrays.js';
+import { kMethodModels, methodGoldens, methodModel, partOf } from '../../helpers/method-goldens.js';
+import { forward } from '../../helpers/run-model.js';
+import { argsOf, specOf, tensorsOf } from '../../helpers/tune-methods.js';
+import { lossesOf } from '../../helpers/tuning.js';
+
+// The bound the project sets for packed against solo.
+const kPacked = 1e-4;
+
+describe.each(kMethodModels)('%s', (name) => {
+  const golden = methodGoldens(name);
+  const keys = Object.keys(golden.cases);
+  let model: Model;
+  const open: { dispose(): void }[] = [];
+  beforeAll(async () => {
+    model = await loadModel(methodModel(name));
+  });
+  afterAll(() => {
+    for (const thing of [...open, model]) thing.dispose();
+  });
+
+  async function run(methods: readonly MethodSpec[], part: Partial<TuneArgs> = {}): Promise<TuneResult> {
+    const result = await runJob((progress) => native().tune(argsOf(model, golden, methods, undefined, part), progress));
+    open.push(result.lanes);
+    return result;
+  }
+  async function fresh(key: string, seed = 0): Promise<LanesHandle> {
+    const spec = specOf(model, golden, key);
+    const lanes = spec.lanes.map((lane) => ({ ...lane, lr: 1e-30, seed, weightDecay: 0 }));
+    return (
+      await run([{ ...spec, lanes }], {
+        steps: 1,
+        order: Int32Array.from(golden.data.order[0]!),
+        schedule: Float64Array.from([0]),
+      })
+    ).lanes;
+  }
+
+  it('every method in one batch: each lane as if it had run alone', { timeout: 60_000 }, async () => {
+    const specs = keys.map((key, i) => specOf(model, golden, key, i % 3 === 0 ? [3e-3, 1e-2] : [3e-3]));
+    const packed = await run(specs);
+    let lane = 0;
+    for (const [i, spec] of specs.entries()) {
+      const solo = await run([spec]);
+      for (let k = 0; k < spec.lanes.length; k++, lane++)
+        expectEachClose(lossesOf(packed, lane), lossesOf(solo, k), kPacked, `${keys[i]}, lane ${k}, loss`);
+    }
+  });
+
+  it('the base stays as it was, bit for bit', async () => {
+    const before = await forward(model, [golden.ids]);
+    await run(keys.map((key) => specOf(model, golden, key)));
+    const after = await forward(model, [golden.ids]);
+    expect(after.hidden.data).toEqual(before.hidden.data);
+  });
+
+  it('begins with no effect, where the method does', async () => {
+    const base = await forward(model, [golden.ids]);
+    for (const key of keys.filter((each) => !/^(prompt|prefix|p-tuning)/.test(each) && each !== 'lora-orthogonal')) {
+      const { hidden } = await forward(model, [golden.ids], await fresh(key));
+      expectClose(hidden.data, base.hidden.data, float32Tolerance(48, 24), key);
+    }
+  });
+
+  it('draws as peft does: VeRA’s projections, a prompt’s text', async () => {
+    const vera = await tensorsOf(await fresh('vera'));
+    for (const part of ['base_model.vera_A', 'base_model.vera_B'])
+      expect(vera.get(part)!.data).toEqual(partOf(golden, 'vera', 'saved').get(part)!.data);
+    const prompt = await tensorsOf(await fresh('prompt-text'));
+    expect(prompt.get('prompt_embeddings')!.data).toEqual(
+      partOf(golden, 'prompt-text', 'initial').get('prompt_encoder.embedding.weight')!.data,
+    );
+  });
+
+  it.each(keys.filter((key) => golden.cases[key]!.config && key !== 'lora-olora'))(
+    '%s: fresh tensors spread as peft’s, by seed',
+    async (key) => {
+      const [first, again, other] = [await fresh(key), await fresh(key), await fresh(key, 1)];
+      const [a, b, c] = [await tensorsOf(first), await tensorsOf(again), await tensorsOf(other)];
+      expect([...a.keys()]).toEqual([...b.keys()]);
+      for (const [tensor, { data }] of a) expect(b.get(tensor)!.data, tensor).toEqual(data);
+      const random = /^(lora|lora-gaussian|lora-orthogonal|adalora|prompt|prefix|p-tuning)$/.test(key);
+      expect([...a].some(([tensor, { data }]) => data.some((value, i) => value !== c.get(tensor)!.data[i]))).toBe(
+        random || /projection|lstm|rslora|dora|plus|patterns|bias/.test(key),
+      );
+    },
+  );
+
+  it('a frozen half stays as it was, bit for bit, and the other half changes', async () => {
+    const spec = specOf(model, golden, 'hft');
+    const rounds = (spec.options!.rounds as Float64Array).slice(0, spec.targets.length);
+    const start = await tensorsOf(await fresh('full-decay'));
+    const { lanes } = await run([{ ...spec, options: { ...spec.options, rounds } }]);
+    const end = await tensorsOf(lanes);
+    for (const [i, target] of spec.targets.entries()) {
+      const [before, after] = [start.get(target)!.data, end.get(target)!.data];
+      if (rounds[i]) expect(after, target).not.toEqual(before);
+      else expect(after, target).toEqual(before);
+    }
+  });
+
+  it('half fine-tuning draws half of every kind in a block, anew each round', async () => {
+    const { options, ...spec } = specOf(model, golden, 'hft');
+    const { rounds: _, ...rule } = options!;
+    const start = await tensorsOf(await fresh('full-decay'));
+    const changed = async (seed: number) => {
+      const lanes = spec.lanes.map((lane) => ({ ...lane, seed }));
+      const { lanes: handle } = await run([{ ...spec, lanes, options: { ...rule, every: 0 } }]);
+      const end = await tensorsOf(handle);
+      return spec.targets.filter((target) =>
+        end.get(target)!.data.some((value, i) => value !== start.get(target)!.data[i]),
+      );
+    };
+    const [first, second] = [await changed(0), await changed(7)];
+    expect(first).not.toEqual(second);
+    const modules = (targets: readonly string[]) =>
+      new Set(
+        targets
+          .filter((target) => /\.(layers|h|layer)\.\d+\./.test(target))
+          .map((target) => target.replace(/\.(weight|bias)$/, '')),
+      );
+    const all = modules(spec.targets).size;
+    expect(Math.abs(modules(first).size - all / 2)).toBeLessThanOrEqual(1.5); // a half module for each odd kind
+  });
+
+  it.each([
+    ['weight', 'magnitude'],
+    ['row', 'random'],
+    ['weight', 'sensitivity'],
+  ])('selects a share of every matrix by %s and %s', async (grain, rule) => {
+    const { options, ...spec } = specOf(model, golden, 'hft');
+    const { rounds: _, ...common } = options!;
+    const start = await tensorsOf(await fresh('full-decay'));
+    const { lanes } = await run([{ ...spec, options: { ...common, grain, rule, share: 0.25, every: 0 } }]);
+    const end = await tensorsOf(lanes);
+    for (const target of spec.targets.filter((each) => /\.(layers|h|layer)\.\d+\..*weight/.test(each))) {
+      const [before, { data, shape }] = [start.get(target)!.data, end.get(target)!];
+      if (shape.length < 2) continue;
+      const moved = data.filter((value, i) => value !== before[i]).length / data.length;
+      // a gradient may be exactly zero
+      expect(moved, target).toBeLessThanOrEqual(0.25 + 1 / Math.min(...shape));
+      expect(moved, target).toBeGreaterThan(0.15);
+    }
+  });
+
+  it('dropout: zeros by seed and step, none outside training, and the same with blocks computed again', async () => {
+    const spec = specOf(model, golden, 'lora');
+    const drops = {
+      ...spec,
+      lanes: spec.lanes.map((lane) => ({ ...lane, options: { ...lane.options, dropout: 0.4 } })),
+    };
+    const [plain, dropped, again, checkpointed] = [
+      await run([spec]),
+      await run([drops]),
+      await run([drops, spec]),
+      await run([drops], { checkpointing: true }),
+    ];
+    expect(lossesOf(dropped)).not.toEqual(lossesOf(plain));
+    expectEachClose(lossesOf(again, 0), lossesOf(dropped), kPacked, 'packed');
+    expectEachClose(lossesOf(checkpointed), lossesOf(dropped), kPacked, 'computed again');
+  });
+
+  it('AdaLoRA takes ranks away down to its target', async () => {
+    const spec = specOf(model, golden, 'adalora');
+    const { lanes } = await run([spec]);
+    const tensors = await tensorsOf(lanes);
+    const kept = [...tensors]
+      .filter(([tensor]) => tensor.startsWith('rank_pattern.'))
+      .map(([, { data }]) => data.reduce((a, b) => a + b, 0));
+    expect(kept.reduce((a, b) => a + b, 0)).toBe((spec.options!.target_rank as number) * spec.targets.length);
+  });
+
+  it('a prefix that begins as a text holds the keys and values the base has there', async () => {
+    const spec = specOf(model, golden, 'prefix');
+    const ids = golden.ids.slice(0, 5);
+    const lanes = spec.lanes.map((lane) => ({ ...lane, lr: 1e-30, weightDecay: 0 }));
+    const { lanes: handle } = await run(
+      [{ ...spec, lanes, options: { ...spec.options, init: 'text', ids: Float64Array.from(ids) } }],
+      {
+        steps: 1,
+        order: Int32Array.from(golden.data.order[0]!),
+        schedule: Float64Array.from([0]),
+      },
+    );
+    if (name === 'bert')
+      return expect(rms((await tensorsOf(handle)).get('prompt_embeddings')!.data)).toBeGreaterThan(0);
+    // so words after it are as words after that text
+    const rest = golden.ids.slice(5);
+    const [after, whole] = [await forward(model, [rest], handle), await forward(model, [golden.ids])];
+    const { logits } = whole;
+    expectClose(after.logits!.data, logits!.data.slice(-after.logits!.data.length), float32Tolerance(48, 24), 'logits');
+  });
+});
