@@ -77,6 +77,10 @@ export async function significance(
 }
 
 /** Progress of one layer as a share of all. */
-function staged(onProgress: NonNullable<JobOptions['onProgress']>, l: number, L: number): JobOptions['onProgress'] {
+export function staged(
+  onProgress: NonNullable<JobOptions['onProgress']>,
+  l: number,
+  L: number,
+): JobOptions['onProgress'] {
   return ({ done, total, stage }) => onProgress({ done: l * total + done, total: L * total, stage });
 }
