@@ -9,7 +9,6 @@ import type { Matrix } from '../data/types.js';
 import { type EncodeOptions, type EncodeScores, encode, foldRows } from '../encode/encode.js';
 import type { Tensor } from '../tensor.js';
 import {
-  decimals,
   type FeatureOptions,
   type FitOptions,
   fitSettings,
@@ -20,6 +19,7 @@ import {
   readFeatures,
   readResponses,
 } from './inputs.js';
+import { decimals, intervalText, pText } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
 interface Options extends CommonOptions, FeatureOptions, ResponseOptions, FitOptions {
@@ -152,7 +152,7 @@ function describe(
           String(layer),
           each.name,
           decimals(each.r),
-          `${decimals(each.lower)} to ${decimals(each.upper)}`,
+          intervalText(each.lower, each.upper),
           pText(each.p),
           pText(each.fdr),
           pText(each.pMax),
@@ -169,11 +169,6 @@ function describe(
     ['layer', 'mean r', 'p', 'p FDR', 'p max'],
     rows,
   )}`;
-}
-
-function pText(p: number): string {
-  if (Number.isNaN(p)) return '-';
-  return p < 0.0001 ? p.toExponential(0) : p.toFixed(4);
 }
 
 export const command: CommandModule<object, Options> = {
