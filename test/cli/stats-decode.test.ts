@@ -90,7 +90,9 @@ describe('cortune stats', () => {
     expect(stderr).toMatch(
       /^cortune: Expected `exchange` to be `block:ROWS`, `circular`, `phase` or `rows`, got .*\n$/,
     );
-    expect(cortune('stats', ...files, '--permutations', '-5').stderr).toMatch(/whole number from 1 to 1,000,000, got `-5`/);
+    expect(cortune('stats', ...files, '--permutations', '-5').stderr).toMatch(
+      /whole number from 1 to 1,000,000, got `-5`/,
+    );
     expect(cortune('stats', ...files, '--exchange', 'block:40').stderr).toMatch(/blocks shorter than the 12 rows/);
   });
 });
