@@ -7,6 +7,7 @@ import { type NamedMatrix, pickColumns, readTexts } from '../data/formats/index.
 import { expected } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import {
+  decimals,
   type FitOptions,
   fitSettings,
   kFeatureOptions,
@@ -16,7 +17,6 @@ import {
   readFeatures,
   readResponses,
 } from './inputs.js';
-import { decimals, pText } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
 interface Options extends CommonOptions, ResponseOptions, FitOptions {
@@ -104,7 +104,7 @@ async function toEmbeddings(options: Options, regions: Regions, given: Given, ct
           region,
           String(score.layer),
           ...[score.twoVsTwo, score.rankAccuracy, score.identification, score.r].map(decimals),
-          ...(permutations > 0 ? [pText(score.p)] : []),
+          ...(permutations > 0 ? [score.p.toFixed(4)] : []),
         ]),
       ),
     ),
@@ -134,7 +134,7 @@ async function toLabels(options: Options, regions: Regions, given: Given, ctx: C
         each.region,
         String(each.classes.length),
         ...[each.accuracy, each.balanced, each.shuffledBalanced].map(decimals),
-        pText(each.p),
+        Number.isNaN(each.p) ? '-' : each.p.toFixed(4),
       ]),
     ),
   );

@@ -2,6 +2,7 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type EncodeScores, encode } from '../encode/encode.js';
 import {
+  decimals,
   type FeatureOptions,
   type FitOptions,
   fitSettings,
@@ -12,7 +13,6 @@ import {
   readFeatures,
   readResponses,
 } from './inputs.js';
-import { decimals } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
 type Options = CommonOptions & FeatureOptions & ResponseOptions & FitOptions;

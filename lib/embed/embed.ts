@@ -30,8 +30,11 @@ export interface EmbedOptions extends JobOptions {
   lanes?: Lanes | undefined;
 }
 
-/** Rows of one forward pass over all lanes: enough to keep the matrix products large, few enough to stay in memory. */
-const kRowsPerPass = 4096;
+/**
+ * Rows of one forward pass over all lanes: enough to keep the matrix products large, few enough that a layer's states stay in the caches of
+ * the core that makes them.
+ */
+const kRowsPerPass = 512;
 
 function layerNumbers(layers: 'all' | readonly number[], model: Model): Int32Array {
   const last = model.config.layers;
@@ -77,7 +80,7 @@ export async function embedLanes(
   if (!kPools.includes(pool)) throw expected('pool', `one of ${kPools.join(', ')}`, pool);
   const layers = layerNumbers(options.layers ?? 'all', model);
   const { ids, lengths, spans } = plan(model, texts, options);
-  const maxTokens = Math.max(256, Math.floor(kRowsPerPass / (lanes?.count ?? 1)));
+  const maxTokens = Math.max(16, Math.floor(kRowsPerPass / (lanes?.count ?? 1)));
   const handles = await runJob(
     (progress) =>
       native().embed(

@@ -1,10 +1,13 @@
 // Batches sequences by length, runs the blocks, pools each kept layer at once: no more than one batch's
-// states are ever held.
+// states a thread are ever held. Short sequences run as one batch a thread: nothing waits at the end of every
+// small operation, and a batch's states stay in the caches of the core that makes them. A sequence too long
+// for that runs alone on all threads.
 #include "extract.h"
 
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
 #include <set>
 
@@ -39,24 +42,43 @@ std::vector<std::vector<Span>> spans_by_sequence(const ExtractArgs& args) {
   return lists;
 }
 
-// Sequences of one pass, longest first, at most max_tokens in all.
-std::vector<std::vector<int64_t>> plan_batches(const ExtractArgs& args) {
+// Which sequences run in one pass.
+struct Plan {
+  std::vector<std::vector<int64_t>> alone;    // on all threads
+  std::vector<std::vector<int64_t>> batches;  // one thread each
+};
+
+// Fewer rows than this for each thread are too few for the matrix products of one.
+constexpr int64_t kFewRows = 64;
+
+// Longest first, so that equal lengths attend together; batches of about equal size, and as many for each
+// thread.
+Plan plan_passes(const ExtractArgs& args, int64_t threads, int64_t lanes) {
+  const auto length_of = [&](int64_t number) { return static_cast<int64_t>(args.sequences[number].size()); };
   std::vector<int64_t> order(args.sequences.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return args.sequences[a].size() > args.sequences[b].size(); });
-  std::vector<std::vector<int64_t>> batches;
-  int64_t tokens = 0;
+                   [&](int64_t a, int64_t b) { return length_of(a) > length_of(b); });
+  int64_t total = 0;
+  for (const auto number : order) total += length_of(number) <= args.max_tokens ? length_of(number) : 0;
+  const int64_t rounds = (total + threads * args.max_tokens - 1) / (threads * args.max_tokens);
+  const int64_t size = (total + rounds * threads - 1) / std::max<int64_t>(rounds * threads, 1);
+  const bool spread = size * lanes >= kFewRows;
+
+  Plan plan;
+  int64_t room = 0;
   for (const auto number : order) {
-    const auto length = static_cast<int64_t>(args.sequences[number].size());
-    if (batches.empty() || tokens + length > args.max_tokens) {
-      batches.emplace_back();
-      tokens = 0;
+    const int64_t length = length_of(number);
+    auto& passes = spread && length <= size ? plan.batches : plan.alone;
+    const bool takes_one = spread && &passes == &plan.alone;
+    if (passes.empty() || room < length || takes_one) {
+      passes.emplace_back();
+      room = spread ? size : args.max_tokens;
     }
-    batches.back().push_back(number);
-    tokens += length;
+    passes.back().push_back(number);
+    room -= length;
   }
-  return batches;
+  return plan;
 }
 
 Span pooled_rows(const Span& span, const std::string& pool) {
@@ -106,6 +128,77 @@ int64_t slot_of(const std::vector<int32_t>& layers, int64_t entry) {
   return found == layers.end() ? -1 : found - layers.begin();
 }
 
+// One call of `extract`.
+class Extraction {
+ public:
+  Extraction(const Model& model, const Delta* delta, const ExtractArgs& args, const Task& task)
+      : model_(model),
+        delta_(delta),
+        args_(args),
+        task_(task),
+        spans_(spans_by_sequence(args)),
+        last_needed_(*std::max_element(args.layers.begin(), args.layers.end())) {
+    const auto stimuli = static_cast<int64_t>(args.spans.size() / 2);
+    for (int64_t k = 0; k < (delta ? delta->lanes() : 1); ++k)
+      outputs_.push_back(at::empty(
+          {static_cast<int64_t>(args.layers.size()), stimuli, model.config().hidden_size}, at::kFloat));
+    for (const auto& sequence : args.sequences) total_ += static_cast<int64_t>(sequence.size());
+  }
+
+  std::vector<at::Tensor> run() {
+    const auto plan = plan_passes(args_, at::get_num_threads(), static_cast<int64_t>(outputs_.size()));
+    for (const auto& pass : plan.alone) run_pass(pass);
+    std::atomic<size_t> next{0};
+    const auto workers = std::min<int64_t>(at::get_num_threads(), static_cast<int64_t>(plan.batches.size()));
+    at::parallel_for(0, workers, 1, [&](int64_t, int64_t) {
+      at::NoGradGuard no_grad;  // a thread's own setting
+      for (size_t i; (i = next++) < plan.batches.size();) run_pass(plan.batches[i]);
+    });
+    task_.progress(total_, total_, "embedding");
+    return outputs_;
+  }
+
+ private:
+  // The rows of `pass` that each stimulus of these sequences is pooled from.
+  std::vector<Span> pooled_of(const std::vector<int64_t>& numbers, const Pass& pass) const {
+    std::vector<Span> pooled;
+    for (size_t b = 0; b < numbers.size(); ++b) {
+      const int64_t row = pass.layout.words[b].row;
+      for (const auto& span : spans_[numbers[b]])
+        pooled.push_back(pooled_rows({span.stimulus, span.start + row, span.end + row}, args_.pool));
+    }
+    return pooled;
+  }
+
+  void run_pass(const std::vector<int64_t>& numbers) {
+    std::vector<std::vector<int32_t>> sequences;
+    for (const auto number : numbers) sequences.push_back(args_.sequences[number]);
+    const auto pass = model_.pass(sequences, delta_);
+    const auto pooled = pooled_of(numbers, pass);
+    int64_t words = 0;
+    for (const auto& sequence : sequences) words += static_cast<int64_t>(sequence.size());
+    const int64_t layers = model_.config().layers;
+    auto h = model_.embed(pass);
+    for (int64_t entry = 0;; ++entry) {
+      const auto slot = slot_of(args_.layers, entry);
+      if (slot >= 0) pool_into(outputs_, slot, entry == layers ? model_.finish(pass, h) : h, pooled);
+      task_.progress((done_ += words) / (last_needed_ + 1), total_, "embedding");
+      if (entry == last_needed_) break;
+      h = model_.block(pass, entry, h);
+    }
+  }
+
+  const Model& model_;
+  const Delta* delta_;
+  const ExtractArgs& args_;
+  const Task& task_;
+  std::vector<std::vector<Span>> spans_;
+  int64_t last_needed_;
+  std::vector<at::Tensor> outputs_;
+  int64_t total_ = 0;             // tokens
+  std::atomic<int64_t> done_{0};  // tokens times entries
+};
+
 }  // namespace
 
 std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const ExtractArgs& args,
@@ -118,40 +211,7 @@ std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const Ex
                                 std::to_string(layer) + ".");
   if (std::set<int32_t>(args.layers.begin(), args.layers.end()).size() < args.layers.size())
     fail(Code::kArgument, "Expected `layers` to name each layer once.");
-  const int64_t last_needed = *std::max_element(args.layers.begin(), args.layers.end());
-  const auto spans = spans_by_sequence(args);
-  const auto stimuli = static_cast<int64_t>(args.spans.size() / 2);
-  std::vector<at::Tensor> outputs;
-  for (int64_t k = 0; k < (delta ? delta->lanes() : 1); ++k)
-    outputs.push_back(
-        at::empty({static_cast<int64_t>(args.layers.size()), stimuli, config.hidden_size}, at::kFloat));
-
-  const auto batches = plan_batches(args);
-  int64_t done = 0, total = 0;
-  for (const auto& sequence : args.sequences) total += static_cast<int64_t>(sequence.size());
-  for (const auto& batch : batches) {
-    std::vector<std::vector<int32_t>> sequences;
-    for (const auto number : batch) sequences.push_back(args.sequences[number]);
-    const auto pass = model.pass(sequences, delta);
-    std::vector<Span> pooled;
-    int64_t words = 0;
-    for (size_t b = 0; b < batch.size(); ++b) {
-      const int64_t row = pass.layout.words[b].row;
-      for (const auto& span : spans[batch[b]])
-        pooled.push_back(pooled_rows({span.stimulus, span.start + row, span.end + row}, args.pool));
-      words += pass.layout.words[b].length;
-    }
-    auto h = model.embed(pass);
-    for (int64_t entry = 0;; ++entry) {
-      task.progress(done + words * entry / (config.layers + 1), total, "embedding");
-      const auto slot = slot_of(args.layers, entry);
-      if (slot >= 0) pool_into(outputs, slot, entry == config.layers ? model.finish(pass, h) : h, pooled);
-      if (entry == last_needed) break;
-      h = model.block(pass, entry, h);
-    }
-    done += words;
-  }
-  task.progress(total, total, "embedding");
+  auto outputs = Extraction(model, delta, args, task).run();
   if (outputs.size() == 1) check_finite(outputs[0], args.layers);
   return outputs;
 }

@@ -1,4 +1,5 @@
 /** Wrong inputs to the native model, embedding and tuning functions: each ends in one clear error with a code, and the addon goes on. */
+import { availableParallelism } from 'node:os';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../lib/model/load.js';
 import { runJob } from '../../lib/native/jobs.js';
@@ -140,6 +141,36 @@ describe('embed', () => {
       const [got] = await run({ pool: 'mean', maxTokens });
       for (const [i, value] of got!.data.entries()) expect(value).toBeCloseTo(reference[0]!.data[i]!, 5);
     }
+  });
+
+  describe('many short sequences, a batch a thread, beside one too long for that', () => {
+    const sequences = Array.from({ length: 60 }, (_, i) =>
+      Array.from({ length: 4 + (i % 9) }, (_, t) => 1 + ((i + t) % 40)),
+    );
+    sequences[7] = Array.from({ length: 110 }, (_, t) => 1 + (t % 40));
+    const packed = pack(sequences);
+    const ends = sequences.map((_, i) => sequences.slice(0, i + 1).reduce((sum, each) => sum + each.length, 0));
+    const spans = Int32Array.from(ends.flatMap((end, i) => [end - sequences[i]!.length, end]));
+    const many = { ...packed, spans, layers: Int32Array.of(0, 1, 2), maxTokens: 100 };
+    afterAll(() => native().setThreads(availableParallelism()));
+
+    it.each([2, 5])('%i threads, the same values as one', async (threads) => {
+      native().setThreads(1);
+      const [alone] = await run(many);
+      native().setThreads(threads);
+      const [got] = await run(many);
+      expect(got!.shape).toEqual([3, 60, 32]);
+      // Products over other numbers of rows add in another order: float32, states of size 1.
+      for (const [i, value] of got!.data.entries()) expect(value).toBeCloseTo(alone!.data[i]!, 5);
+    });
+
+    it('a thread that fails ends all with its error', async () => {
+      native().setThreads(2);
+      const ids = packed.ids.slice();
+      ids[ids.length - 1] = 1e6;
+      await expect(run({ ...many, ids })).rejects.toMatchObject({ code: 'ERR_DATA' });
+      expect((await run(many))[0]!.shape).toEqual([3, 60, 32]);
+    });
   });
 
   it('spans that overlap and come in any order', async () => {
