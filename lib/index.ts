@@ -75,6 +75,7 @@ export { parseAlphas } from './encode/alphas.js';
 export * from './encode/encode.js';
 export { type FoldOptions, makeFolds, parseFolds } from './encode/folds.js';
 export { type RefitPermutedOptions, type RefitPermutedScores, refitPermuted } from './encode/permute.js';
+export { type Responses, ResponsesFile } from './encode/responses.js';
 export { CortuneError, type ErrorCode } from './errors.js';
 export { type LoadOptions, loadModel, Model } from './model/load.js';
 export type { JobOptions } from './native/jobs.js';

@@ -73,10 +73,12 @@ export async function decode(responses: Matrix, embeddings: Tensor, options: Dec
     throw expected('embeddings', 'a tensor [layers, rows, columns] or [rows, columns]', [...embeddings.shape]);
   if (responses.rows !== n)
     throw new CortuneError('ERR_DATA', `Expected ${n} rows of responses, as of the embeddings, got ${responses.rows}.`);
+  const values = embeddings.toArray();
+  checkEmbeddings(values, n, p);
   const layers = options.layers ?? Array.from({ length: L }, (_, l) => l);
   if (layers.length !== L) throw expected('layers', `one for each of the ${L} layers`, layers);
   // [L, n, p] -> one response matrix [n, L p]: the responses are factored once for all layers.
-  const truth = sideBySide(embeddings.toArray(), L, n, p);
+  const truth = sideBySide(values, L, n, p);
   const choosing = options.alphas === undefined || options.alphas.length > 1;
   const folds = foldRows(n, choosing, options);
   using features = Tensor.from(responses.data, [1, n, responses.columns]);
@@ -111,6 +113,18 @@ export async function decode(responses: Matrix, embeddings: Tensor, options: Dec
     folds: folds.length,
     warnings: found.warnings.filter((warning) => !warning.startsWith('No score')),
   };
+}
+
+/** Throws ERR_DATA for values that are not finite, and for embeddings of which no column varies. */
+function checkEmbeddings(values: Float32Array, n: number, p: number): void {
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0)
+    throw new CortuneError(
+      'ERR_DATA',
+      `Expected embeddings to be finite numbers, got ${values[bad]} at layer ${Math.floor(bad / (n * p))}, row ${Math.floor(bad / p) % n}, column ${bad % p} (counted from 0).`,
+    );
+  if (values.every((value, i) => value === values[Math.floor(i / (n * p)) * n * p + (i % p)]))
+    throw new CortuneError('ERR_DATA', 'Expected embeddings that vary over rows, got constant ones in every column.');
 }
 
 function labelOf(

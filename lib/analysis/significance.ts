@@ -5,7 +5,7 @@ import type { JobOptions } from '../native/jobs.js';
 import type { FoldRows } from '../native/types.js';
 import { Tensor } from '../tensor.js';
 import { adjustFdr, adjustMaximum } from './multiple.js';
-import { type BootstrapOptions, type PermutationOptions, permutations, resampling } from './resample.js';
+import { type BootstrapOptions, count, type PermutationOptions, permutations, resampling } from './resample.js';
 
 export interface SignificanceOptions
   extends Pick<PermutationOptions, 'exchange' | 'alternative' | 'seed'>,
@@ -48,6 +48,7 @@ export async function significance(
   const { permutations: wanted = 1000, resamples = 1000, onProgress } = options;
   const [L, n, t] = predictions.shape as [number, number, number];
   if (predictions.shape.length !== 3) throw expected('predictions', 'a tensor [L, n, t]', [...predictions.shape]);
+  for (const [name, value] of Object.entries({ permutations: wanted, resamples })) if (value !== 0) count(name, value);
   const empty = () => new Float64Array(L * t).fill(Number.NaN);
   const out = { r: empty(), p: empty(), fdr: empty(), pMax: empty(), lower: empty(), upper: empty() };
   const test = wanted > 0 ? permutations(folds, { ...options, permutations: wanted }) : undefined;
@@ -77,6 +78,10 @@ export async function significance(
 }
 
 /** Progress of one layer as a share of all. */
-function staged(onProgress: NonNullable<JobOptions['onProgress']>, l: number, L: number): JobOptions['onProgress'] {
+export function staged(
+  onProgress: NonNullable<JobOptions['onProgress']>,
+  l: number,
+  L: number,
+): JobOptions['onProgress'] {
   return ({ done, total, stage }) => onProgress({ done: l * total + done, total: L * total, stage });
 }

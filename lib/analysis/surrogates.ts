@@ -107,6 +107,9 @@ export function surrogatePhases(sizes: readonly number[], count: number, seed: n
  */
 export function bootstrapDraws(sizes: readonly number[], length: number, count: number, seed: number): Int32Array {
   if (!Number.isInteger(length) || length < 1) throw expected('block', 'a number of rows, 1 or more', length);
+  // One block that goes round is the part itself: an interval of no width.
+  if (sizes.every((size) => size <= length))
+    throw expected('block', `fewer than the ${Math.max(...sizes)} rows of a part`, length);
   const random = new Random(seed);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const draws = new Int32Array(count * total);

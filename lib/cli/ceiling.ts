@@ -5,7 +5,7 @@ import { type CeilingKind, ceilingOverRows, groupCeilingOverSubjects, kCeilings 
 import { loadDataset } from '../data/dataset.js';
 import { type NamedMatrix, readMatrix } from '../data/formats/index.js';
 import { CortuneError, expected } from '../errors.js';
-import { decimals } from './inputs.js';
+import { decimals, intervalText } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
 interface Options extends CommonOptions {
@@ -104,7 +104,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
             region,
             each,
             decimals(value),
-            Number.isNaN(lower) ? '-' : `${decimals(lower)} to ${decimals(upper)}`,
+            intervalText(lower, upper),
             Number.isNaN(lower) ? '' : over,
           ]),
         ),

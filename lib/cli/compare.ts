@@ -4,7 +4,7 @@ import type { LayerChoice } from '../analysis/compare.js';
 import { expected } from '../errors.js';
 import { compareRuns, type RunComparison } from '../study/comparisons.js';
 import { readResults } from '../study/results.js';
-import { decimals } from './inputs.js';
+import { decimals, intervalText, pText } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
 interface Options extends CommonOptions {
@@ -41,11 +41,11 @@ function describe(comparisons: readonly RunComparison[], layer: string, level: n
       each.title,
       decimals(each.score),
       decimals(each.difference.value),
-      `${decimals(each.difference.lower)} to ${decimals(each.difference.upper)}`,
+      intervalText(each.difference.lower, each.difference.upper),
       each.effect.dz.toFixed(2),
-      each.p.toFixed(4),
-      each.fdr.toFixed(4),
-      each.wilcoxon.toFixed(4),
+      pText(each.p),
+      pText(each.fdr),
+      pText(each.wilcoxon),
     ]),
   )}`;
 }

@@ -7,7 +7,6 @@ import { type NamedMatrix, pickColumns, readTexts } from '../data/formats/index.
 import { expected } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import {
-  decimals,
   type FitOptions,
   fitSettings,
   kFeatureOptions,
@@ -17,6 +16,7 @@ import {
   readFeatures,
   readResponses,
 } from './inputs.js';
+import { decimals, pText } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
 interface Options extends CommonOptions, ResponseOptions, FitOptions {
@@ -104,7 +104,7 @@ async function toEmbeddings(options: Options, regions: Regions, given: Given, ct
           region,
           String(score.layer),
           ...[score.twoVsTwo, score.rankAccuracy, score.identification, score.r].map(decimals),
-          ...(permutations > 0 ? [score.p.toFixed(4)] : []),
+          ...(permutations > 0 ? [pText(score.p)] : []),
         ]),
       ),
     ),
@@ -134,7 +134,7 @@ async function toLabels(options: Options, regions: Regions, given: Given, ctx: C
         each.region,
         String(each.classes.length),
         ...[each.accuracy, each.balanced, each.shuffledBalanced].map(decimals),
-        Number.isNaN(each.p) ? '-' : each.p.toFixed(4),
+        pText(each.p),
       ]),
     ),
   );

@@ -2,7 +2,6 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type EncodeScores, encode } from '../encode/encode.js';
 import {
-  decimals,
   type FeatureOptions,
   type FitOptions,
   fitSettings,
@@ -13,6 +12,7 @@ import {
   readFeatures,
   readResponses,
 } from './inputs.js';
+import { decimals } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
 type Options = CommonOptions & FeatureOptions & ResponseOptions & FitOptions;

@@ -132,8 +132,3 @@ export async function readResponses(
   columns ??= header.filter((_, i) => !places.includes(i));
   return { ...(await readMatrix(path, { columns })), ...(labels && { groups: labels }) };
 }
-
-/** Three decimals even of a whole number; a dash for none. */
-export function decimals(r: number): string {
-  return Number.isNaN(r) ? '-' : r.toFixed(3).padStart(6);
-}

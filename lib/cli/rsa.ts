@@ -14,7 +14,8 @@ import { kSimilarities, layerSimilarity, type Similarity } from '../analysis/sim
 import { readMatrix } from '../data/formats/index.js';
 import { expected } from '../errors.js';
 import { Tensor } from '../tensor.js';
-import { decimals, type FeatureOptions, kFeatureOptions, readFeatures } from './inputs.js';
+import { type FeatureOptions, kFeatureOptions, readFeatures } from './inputs.js';
+import { decimals, intervalText, pText } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
 interface Options extends CommonOptions, FeatureOptions {
@@ -67,8 +68,8 @@ async function toResponses(options: Options, features: Tensor, layers: number[],
       rows.map((row) => [
         String(row.layer),
         decimals(row.similarity),
-        resamples > 0 ? `${decimals(row.lower)} to ${decimals(row.upper)}` : '-',
-        permutations > 0 ? row.p.toFixed(4) : '-',
+        intervalText(row.lower, row.upper),
+        pText(row.p),
       ]),
     );
     const bounds =

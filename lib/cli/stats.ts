@@ -1,6 +1,6 @@
 /** `cortune stats`: encoding scores with permutation p-values that respect autocorrelation, corrections and intervals. */
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import { refitTest } from '../analysis/refit.js';
+import { kRefits, type Refit, refitTest } from '../analysis/refit.js';
 import { type Significance, significance } from '../analysis/significance.js';
 import { parseExchange } from '../analysis/surrogates.js';
 import { type UniqueVariance, uniqueVariance } from '../analysis/unique.js';
@@ -9,7 +9,6 @@ import type { Matrix } from '../data/types.js';
 import { type EncodeOptions, type EncodeScores, encode, foldRows } from '../encode/encode.js';
 import type { Tensor } from '../tensor.js';
 import {
-  decimals,
   type FeatureOptions,
   type FitOptions,
   fitSettings,
@@ -20,6 +19,7 @@ import {
   readFeatures,
   readResponses,
 } from './inputs.js';
+import { decimals, intervalText, pText } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
 interface Options extends CommonOptions, FeatureOptions, ResponseOptions, FitOptions {
@@ -31,12 +31,12 @@ interface Options extends CommonOptions, FeatureOptions, ResponseOptions, FitOpt
   level: number;
   seed: number;
   controls?: string | undefined;
-  refit: boolean;
+  refit: Refit | 'none';
 }
 
 async function run(options: Options, ctx: CommandContext): Promise<void> {
   const settings = fitSettings(options);
-  const { permutations, alternative, resamples, block, level, seed } = options;
+  const { permutations, alternative, refit, resamples, block, level, seed } = options;
   const how = parseExchange(options.exchange);
   const { matrix, columns, groups } = await readResponses(options);
   const { tensor, layers } = await readFeatures(options, ctx);
@@ -55,11 +55,11 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   const tested = { exchange: how, permutations, alternative, resamples, block, level, seed };
   const found = await significance(predictions, matrix, folds, {
     ...tested,
-    ...(options.refit && { permutations: 0 }),
+    ...(refit !== 'none' && { permutations: 0 }),
     ...job,
   });
-  if (options.refit)
-    Object.assign(found, await refitTest(features, matrix, { ...settings, folds, groups, ...tested, ...job }));
+  if (refit !== 'none')
+    Object.assign(found, await refitTest(features, matrix, { ...settings, folds, groups, ...tested, refit, ...job }));
   const parts = await againstControls(options, features, matrix, {
     ...settings,
     folds,
@@ -152,7 +152,7 @@ function describe(
           String(layer),
           each.name,
           decimals(each.r),
-          `${decimals(each.lower)} to ${decimals(each.upper)}`,
+          intervalText(each.lower, each.upper),
           pText(each.p),
           pText(each.fdr),
           pText(each.pMax),
@@ -171,11 +171,6 @@ function describe(
   )}`;
 }
 
-function pText(p: number): string {
-  if (Number.isNaN(p)) return '-';
-  return p < 0.0001 ? p.toExponential(0) : p.toFixed(4);
-}
-
 export const command: CommandModule<object, Options> = {
   command: 'stats',
   describe: 'Scores with permutation p-values, corrections for many targets and intervals',
@@ -191,9 +186,10 @@ export const command: CommandModule<object, Options> = {
       })
       .option('permutations', { type: 'number', default: 1000, describe: 'Permutations; 0 for none' })
       .option('refit', {
-        type: 'boolean',
-        default: false,
-        describe: 'Exchange training rows as well and fit every permutation anew, penalties too (slow)',
+        choices: ['none', ...kRefits] as const,
+        default: 'none' as const,
+        describe:
+          'Exchange training rows as well and fit every permutation anew, with the alphas as chosen or chosen anew',
       })
       .option('alternative', {
         choices: ['greater', 'two-sided'] as const,

@@ -1,17 +1,10 @@
 /** Encoding models: how well features of each layer predict each response, by cross-validated ridge. */
-import type { Matrix } from '../data/types.js';
 import { CortuneError, expected } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { Tensor } from '../tensor.js';
-import {
-  checkFinite,
-  checkVaries,
-  type EncodeOptions,
-  type EncodeScores,
-  encodeSettings,
-  isShuffled,
-} from './options.js';
+import { type EncodeOptions, type EncodeScores, encodeSettings, isShuffled } from './options.js';
+import { type Responses, responsesArgument, responsesShape } from './responses.js';
 import { type FoldScores, tabulate, warningsOf } from './scores.js';
 
 export { type EncodeOptions, type EncodeScores, type ExtraScore, foldRows } from './options.js';
@@ -34,16 +27,16 @@ export { type EncodeOptions, type EncodeScores, type ExtraScore, foldRows } from
  * how many layers or targets go into one call, but for rounding (1e-9; single precision 1e-5).
  *
  * @param features [L, n, p], or [n, p] for one layer.
- * @param responses [n, t].
+ * @param responses [n, t]; a ResponsesFile is read piece by piece.
  * @throws RangeError or TypeError (ERR_ARGUMENT) for options; ERR_DATA for mismatched rows and values that are not finite; ERR_CANCELLED.
  */
 export async function encode(
   features: Tensor,
-  responses: Matrix | Tensor,
+  responses: Responses,
   options: EncodeOptions = {},
 ): Promise<EncodeScores> {
   const [L, n] = featureShape(features);
-  const [rows, t] = responses instanceof Tensor ? tensorShape(responses) : [responses.rows, responses.columns];
+  const [rows, t] = responsesShape(responses);
   const names = labels('names', options.names, t, 'targets', String);
   const layers = labels('layers', options.layers, L, 'layers', (l) => l);
   if (rows !== n)
@@ -51,25 +44,13 @@ export async function encode(
       'ERR_DATA',
       `Expected responses to have as many rows as the features, ${n}, got ${rows}. Each row is one stimulus or volume.`,
     );
-  if (!(responses instanceof Tensor)) {
-    checkFinite(responses, names);
-    checkVaries(responses);
-  }
   const settings = encodeSettings(n, t, options);
   using one = features.shape.length === 3 ? undefined : Tensor.from(features.toArray(), [1, ...features.shape]);
-  using made = responses instanceof Tensor ? undefined : Tensor.from(responses.data, [rows, t]);
+  const { argument, dispose } = responsesArgument(responses, names);
   const result = await runJob(
-    (onProgress) =>
-      native().encode(
-        {
-          features: (one ?? features).handle,
-          responses: (made ?? (responses as Tensor)).handle,
-          ...settings,
-        },
-        onProgress,
-      ),
+    (onProgress) => native().encode({ features: (one ?? features).handle, ...argument, ...settings }, onProgress),
     options,
-  );
+  ).finally(dispose);
   const { r, r2, alpha, spearman, explained, error } = result;
   const count = settings.fixed ? settings.folds[0]!.inner.length : settings.folds.length;
   const scores: FoldScores = {
@@ -113,11 +94,6 @@ function featureShape(features: Tensor): [layers: number, rows: number] {
   if (shape.length === 3 && features.size > 0) return [shape[0]!, shape[1]!];
   if (shape.length === 2 && features.size > 0) return [1, shape[0]!];
   throw expected('features', 'a tensor [layers, rows, columns] or [rows, columns], none of them 0', [...shape]);
-}
-
-function tensorShape(responses: Tensor): [rows: number, columns: number] {
-  if (responses.shape.length !== 2) throw expected('responses', 'a tensor [rows, targets]', [...responses.shape]);
-  return [responses.shape[0]!, responses.shape[1]!];
 }
 
 function labels<T>(

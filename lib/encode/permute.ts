@@ -1,10 +1,10 @@
 /** Encoding scores under permuted responses, fitted anew for every permutation in one native call. */
-import type { Matrix } from '../data/types.js';
 import { CortuneError, expected } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { Tensor } from '../tensor.js';
-import { checkFinite, type EncodeOptions, encodeSettings } from './options.js';
+import { type EncodeOptions, encodeSettings } from './options.js';
+import { type Responses, responsesArgument, responsesShape } from './responses.js';
 import type { FoldScores } from './scores.js';
 
 export interface RefitPermutedOptions
@@ -61,21 +61,13 @@ export interface RefitPermutedScores {
  */
 export async function refitPermuted(
   features: Tensor,
-  responses: Matrix | Tensor,
+  responses: Responses,
   options: RefitPermutedOptions,
 ): Promise<RefitPermutedScores> {
-  const [n, t] =
-    responses instanceof Tensor
-      ? [responses.shape[0] ?? 0, responses.shape[1] ?? 0]
-      : [responses.rows, responses.columns];
+  const [n, t] = responsesShape(responses);
   const rows = features.shape.at(-2) ?? 0;
   if (rows !== n)
     throw new CortuneError('ERR_DATA', `Expected responses to have as many rows as the features, ${rows}, got ${n}.`);
-  if (!(responses instanceof Tensor))
-    checkFinite(
-      responses,
-      Array.from({ length: t }, (_, i) => String(i)),
-    );
   const { orders, chosen, layer = 0, alternative = 'greater', keep = false } = options;
   if (alternative !== 'greater' && alternative !== 'two-sided')
     throw expected('alternative', '`greater` or `two-sided`', alternative);
@@ -83,14 +75,17 @@ export async function refitPermuted(
     throw expected('orders', `an Int32Array of ${n} rows for each permutation`, orders);
   const { folds, alphas, standardize, precision } = encodeSettings(n, t, options);
   using one = features.shape.length === 3 ? undefined : Tensor.from(features.toArray(), [1, ...features.shape]);
-  using made = responses instanceof Tensor ? undefined : Tensor.from(responses.data, [n, t]);
+  const { argument, dispose } = responsesArgument(
+    responses,
+    Array.from({ length: t }, (_, i) => String(i)),
+  );
   const { scores, ...rest } = await runJob(
     (onProgress) =>
       native().refitPermuted(
         {
           features: (one ?? features).handle,
           layer,
-          responses: (made ?? (responses as Tensor)).handle,
+          ...argument,
           folds,
           alphas,
           chosen: chosen && chosenNumbers(chosen, alphas, layer, folds.length, t),
@@ -103,7 +98,7 @@ export async function refitPermuted(
         onProgress,
       ),
     options,
-  );
+  ).finally(dispose);
   return { ...rest, ...(scores && { scores: new Tensor(scores) }) };
 }
 

@@ -40,6 +40,12 @@ export interface LanesHandle extends Handle {
   readonly lanes: number;
 }
 
+/** A .npy file of responses [n, t], opened. */
+export interface ResponsesHandle extends Handle {
+  readonly shape: number[];
+  readonly kind: 'Responses';
+}
+
 export type Family = 'llama' | 'gpt2' | 'neox' | 'opt' | 'bert';
 
 /** What a model is, whatever file said it. All families use the same fields; what a family lacks is 0, false or ''. */
@@ -264,8 +270,9 @@ export interface FoldRows {
 export interface EncodeArgs {
   /** [L, n, p] float32. */
   features: TensorHandle;
-  /** [n, t] float32; finite. */
-  responses: TensorHandle;
+  /** [n, t] float32; finite. Or `responsesFile`. */
+  responses?: TensorHandle | undefined;
+  responsesFile?: ResponsesHandle | undefined;
   folds: FoldRows[];
   /** Ascending, positive. */
   alphas: Float64Array;
@@ -381,8 +388,9 @@ export interface RefitPermutedArgs {
   /** [L, n, p] float32, of which `layer` is used. */
   features: TensorHandle;
   layer: number;
-  /** [n, t] float32; finite. */
-  responses: TensorHandle;
+  /** [n, t] float32; finite. Or `responsesFile`. */
+  responses?: TensorHandle | undefined;
+  responsesFile?: ResponsesHandle | undefined;
   folds: FoldRows[];
   /** Ascending, positive. */
   alphas: Float64Array;
@@ -488,6 +496,8 @@ export interface Native {
     weights: Float32Array;
     delays: Int32Array;
   }): Job<TensorHandle>;
+  /** A matrix of float32 or float64 in a .npy file; read piece by piece when used. */
+  openResponses(args: { path: string }): Job<ResponsesHandle>;
   encode(args: EncodeArgs, onProgress?: OnProgress): Job<EncodeResult>;
   /** Scores of one layer under permuted rows of the responses, everything fitted anew. */
   refitPermuted(args: RefitPermutedArgs, onProgress?: OnProgress): Job<RefitPermutedResult>;

@@ -1,5 +1,6 @@
 /** What a lane batch will take: floating-point operations and memory, from shapes alone. */
 import { parseFolds } from '../encode/folds.js';
+import { kMethods } from '../tune/methods.js';
 import type { StudyData } from './data.js';
 import type { StudyModel } from './models.js';
 import type { Batch } from './plan.js';
@@ -30,7 +31,8 @@ export function costOf(batch: Batch, study: Study, data: StudyData, models: Read
   const inLayers = parameters - config.vocabSize * hiddenSize;
   // A forward pass multiplies and adds once a weight and token; a backward pass costs twice that, or once where weights stand still.
   const tokens = words * kTokensAWord;
-  const passes = batch.method === 'full' ? 6 : 4;
+  const whole = kMethods.some(({ name, adapter, stackable }) => name === batch.method && !adapter && !stackable);
+  const passes = whole ? 6 : 4;
   const { steps, batch: size, block } = study.tune;
   const trained = batch.runs[0]!.labels.lr === null ? 0 : Math.min(size * block, tokens) * steps;
   const tuning = lanes * trained * (passes * inLayers + 6 * config.vocabSize * hiddenSize);
@@ -43,7 +45,7 @@ export function costOf(batch: Batch, study: Study, data: StudyData, models: Read
   const aligned = kept * width * kFloat * data.rows * lanes;
   const activations =
     trained === 0 ? 0 : Math.min(kRowsAlive, size * block) * lanes * layers * hiddenSize * 16 * kFloat;
-  const weights = parameters * kFloat * (batch.method === 'full' ? 5 : 1);
+  const weights = parameters * kFloat * (whole ? 5 : 1);
   return {
     flops: tuning + embedding + lanes * score.flops,
     memory: weights + Math.max(activations, states + aligned, aligned + score.memory),

@@ -12,6 +12,7 @@ import type { JobOptions } from '../native/jobs.js';
 import type { Progress } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
 import { saveAdapter } from '../tune/adapter.js';
+import { methodOf } from '../tune/methods.js';
 import { type TuneResult, tune } from '../tune/tune.js';
 import { type StudyData, summarizeData, tuningTexts } from './data.js';
 import { environment } from './environment.js';
@@ -212,7 +213,7 @@ export class Engine implements Disposable {
       clock.lap('embed');
       const runs = await this.#scoreLanes(batch, dataset, features, tuned, clock);
       const save = (run: NewRun, k: number): NewRun =>
-        batch.method === 'lora' && run.record.status === 'done'
+        tuned && methodOf(batch.method).adapter && run.record.status === 'done'
           ? { ...run, saveAdapter: (folder) => saveAdapter(model, tuned!.lanes, k, folder) }
           : run;
       return { runs: runs.map(save), dispose: () => tuned?.lanes.dispose() };
@@ -273,17 +274,13 @@ export class Engine implements Disposable {
     if (labels.lr === null) return undefined;
     const { study } = this.#options;
     const { steps, batch: size, packing, block, schedule, warmup, clip, weight_decay: weightDecay } = study.tune;
-    const entry = study.methods.find((each) => each.method === batch.method);
-    const lora = entry?.method === 'lora' ? batch.runs[0]!.key.tune! : undefined;
-    const targets = lora?.targets === 'default' ? undefined : (lora?.targets as string[] | undefined);
     return tune(model, tuningTexts(dataset.stimuli), {
       ...this.#job(),
       method: batch.method,
       lr: batch.runs.map((run) => run.labels.lr!),
       seeds: labels.seed!,
       dataSeed: labels.seed!,
-      ...(lora && { rank: lora.rank as number, alpha: lora.alpha as number }),
-      ...(targets && { targets: targets.includes('all-linear') ? ('all-linear' as const) : targets }),
+      ...batch.options,
       steps,
       batch: size,
       packing,

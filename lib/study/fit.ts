@@ -1,5 +1,5 @@
 /** Do the numbers of a study fit its data and its models? Asked before anything is computed. */
-import { checkExchange, parseExchange } from '../analysis/surrogates.js';
+import { bootstrapDraws, checkExchange, parseExchange } from '../analysis/surrogates.js';
 import { parseSimulated } from '../data/simulate.js';
 import { makeFolds, parseFolds } from '../encode/folds.js';
 import { expected } from '../errors.js';
@@ -13,8 +13,8 @@ export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<stri
   const { folds, inner_folds: inner, trim, gap } = study.encode;
   const parts = makeFolds({ rows: data.rows, ...parseFolds(folds), inner, trim, gap, groups: data.measured?.groups });
   if (isTested(study))
-    checkExchange(
-      study.stats.permutations > 0 ? parseExchange(study.stats.exchange) : { kind: 'rows' },
+    checkStats(
+      study.stats,
       parts.map(({ test }) => test.length),
     );
   const { layers } = study.embed;
@@ -26,4 +26,10 @@ export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<stri
   const planted = parseSimulated(study.data.dataset).layer ?? 0;
   const last = layers === 'all' ? models.get(study.models[0]!)!.config.layers : layers.length - 1;
   if (planted > last) throw expected('layer', `a number from 0 to ${last} for the simulated subject`, planted);
+}
+
+/** Tests and intervals are taken within the test rows of each fold. */
+function checkStats({ permutations, exchange, resamples, block }: Study['stats'], sizes: number[]): void {
+  checkExchange(permutations > 0 ? parseExchange(exchange) : { kind: 'rows' }, sizes);
+  if (resamples > 0) bootstrapDraws(sizes, block, 0, 0);
 }

@@ -1,5 +1,6 @@
 /** The plan of a study: its runs, named by the hash of all that decides their results, and grouped into lane batches. */
 import type { Pool } from '../embed/embed.js';
+import { methodOf } from '../tune/methods.js';
 import { contentId } from './hash.js';
 import { kFormat, type RunKey, type RunLabels } from './records.js';
 import type { MethodEntry, Study } from './schema.js';
@@ -18,6 +19,8 @@ export interface Batch {
   /** As the study names it, `untrained:` before it for random weights; null for controls. */
   model: string | null;
   method: string;
+  /** Of a tuning method: its own options, all of its runs alike. */
+  options: Record<string, unknown>;
   /** Random weights of an untrained model. */
   seed: number;
   runs: Run[];
@@ -53,9 +56,9 @@ export function untrainedOf(name: string): string {
 export function makePlan(study: Study, known: Known): Plan {
   const batches: Batch[] = [];
   const seen = new Set<string>();
-  const add = (model: string | null, method: string, seed: number, runs: Run[]) => {
+  const add = (model: string | null, method: string, seed: number, runs: Run[], options = {}) => {
     const fresh = runs.filter((run) => !seen.has(run.id) && seen.add(run.id));
-    if (fresh.length > 0) batches.push({ model, method, seed, runs: fresh });
+    if (fresh.length > 0) batches.push({ model, method, options, seed, runs: fresh });
   };
   for (const control of study.controls) add(null, control, 0, [controlRun(study, known, control)]);
   for (const model of study.models)
@@ -67,14 +70,15 @@ export function makePlan(study: Study, known: Known): Plan {
             entry.method,
             entry.method === 'untrained' ? seed : 0,
             lanes,
+            { ...entry.options, ...(lanes[0]!.labels.rank === null ? {} : { rank: lanes[0]!.labels.rank }) },
           );
   return { study, batches, runs: batches.flatMap((batch) => batch.runs) };
 }
 
-/** Lanes share rank and data order, so a batch holds the learning rates of one rank and seed. Full fine-tuning runs alone. */
+/** Lanes share rank and data order, so a batch holds the learning rates of one rank and seed. Methods that do not stack run alone. */
 function laneGroups(runs: Run[], entry: MethodEntry): Run[][] {
-  if (entry.method !== 'lora') return runs.map((run) => [run]);
-  return entry.rank.flatMap((rank) =>
+  if (entry.lr === undefined || !methodOf(entry.method).stackable) return runs.map((run) => [run]);
+  return (entry.rank ?? [null]).flatMap((rank) =>
     chunks(
       runs.filter((run) => run.labels.rank === rank),
       kMaxLanes,
@@ -89,24 +93,24 @@ function runsOf(study: Study, known: Known, model: string, entry: MethodEntry, s
   const common = { ...sharedKey(study, known), model: hash, embed: embedKey(study, known) };
   const run = (labels: Partial<RunLabels>, tune: RunKey['tune']) =>
     named(
-      { model, method: entry.method, lr: null, rank: null, seed: null, ...labels },
+      { model, method: entry.name ?? entry.method, lr: null, rank: null, seed: null, ...labels },
       { ...common, method: entry.method, tune },
     );
-  switch (entry.method) {
-    case 'untuned':
-      return [run({}, null)];
-    case 'untrained':
-      return [run({ seed }, { seed })];
-    case 'full':
-      return entry.lr.map((lr) => run({ lr, seed }, { ...study.tune, lr, seed }));
-    case 'lora':
-      return entry.rank.flatMap((rank) =>
-        entry.lr.map((lr) => {
-          const targets = entry.targets ? [...entry.targets].sort() : 'default';
-          return run({ lr, rank, seed }, { ...study.tune, lr, seed, rank, alpha: entry.alpha, targets });
-        }),
-      );
-  }
+  if (entry.method === 'untuned') return [run({}, null)];
+  if (entry.method === 'untrained') return [run({ seed }, { seed })];
+  return (entry.rank ?? [null]).flatMap((rank) =>
+    entry.lr!.map((lr) =>
+      run({ lr, rank, seed }, { ...study.tune, lr, seed, ...(rank === null ? {} : { rank }), ...optionsKey(entry) }),
+    ),
+  );
+}
+
+/** What of a method's options names a run: LoRA's alpha and targets always, the others where they are not the defaults. */
+function optionsKey({ method, options }: MethodEntry): Record<string, unknown> {
+  const { targets, ...others } = options as { targets?: string | string[] };
+  const sorted = targets === undefined ? undefined : [targets].flat().sort();
+  if (method === 'lora') return { alpha: 8, ...others, targets: sorted ?? 'default' };
+  return { ...others, ...(sorted ? { targets: sorted } : {}) };
 }
 
 function embedKey(study: Study, known: Known) {

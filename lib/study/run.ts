@@ -67,7 +67,7 @@ export async function prepareStudy(
 
 /** An encoder sees what comes after, so neither causal tuning nor cumulative context fit it. */
 function refuseEncoder(study: Study, name: string): void {
-  const tuned = study.methods.find((entry) => entry.method === 'lora' || entry.method === 'full');
+  const tuned = study.methods.find((entry) => entry.lr !== undefined);
   if (!tuned && study.embed.context === 'none') return;
   const wrong = tuned ? `method \`${tuned.method}\`` : '`embed.context: cumulative`';
   throw new CortuneError(

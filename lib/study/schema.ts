@@ -10,6 +10,7 @@ import { kContexts, kPools } from '../embed/embed.js';
 import { kDefaultAlphas, parseAlphas } from '../encode/alphas.js';
 import { parseFolds } from '../encode/folds.js';
 import { kPackings } from '../tune/examples.js';
+import { kMethods, type Method } from '../tune/methods.js';
 import { kSchedules } from '../tune/schedule.js';
 
 const kMaxRuns = 100_000;
@@ -30,32 +31,68 @@ function checked(what: string, read: (text: string) => unknown) {
   });
 }
 
-/** Each tuning method's own options; a list is a grid. */
-const methods = {
-  untrained: section('the method `untrained`', { method: z.literal('untrained') }),
-  untuned: section('the method `untuned`', { method: z.literal('untuned') }),
-  lora: section('the method `lora`', {
-    method: z.literal('lora'),
-    lr: listOf(learningRate, 'learning rates').default([1e-4]),
-    rank: listOf(integer(1, 4096), 'ranks').default([8]),
-    alpha: real(0, 1e6, { above: true }).default(8),
-    /** By default PEFT's for the family; `all-linear` for every linear module. */
-    targets: listOf(text('a module name'), 'module names').optional(),
-  }),
-  full: section('the method `full`', {
-    method: z.literal('full'),
-    lr: listOf(learningRate, 'learning rates').default([1e-5]),
-  }),
-};
+/** One entry of `methods`: lists of rates and ranks are a grid; the method's own options under their names in `options`. */
+export interface MethodEntry {
+  method: string;
+  /** What tables call its runs; by default the method. */
+  name?: string | undefined;
+  /** Of tuning methods. */
+  lr?: number[] | undefined;
+  /** Of methods that have one. */
+  rank?: number[] | undefined;
+  /** Options that are not the method's defaults. */
+  options: Record<string, unknown>;
+}
+
+/** The keys of studies: `rank_pattern` for `rankPattern`. */
+function snake(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** A tuning method with its own options; a list of rates or ranks is a grid. */
+function methodSection({ name, lr, options }: Method) {
+  const { rank, ...own } = options;
+  return section(`the method \`${name}\``, {
+    method: z.literal(name),
+    name: text('a name').optional(),
+    lr: listOf(learningRate, 'learning rates').default([lr]),
+    ...(rank ? { rank: listOf(integer(1, 65_536), 'ranks').default([rank.parse(undefined) as number]) } : {}),
+    ...Object.fromEntries(Object.entries(own).map(([key, schema]) => [snake(key), schema])),
+  });
+}
+
+/** Options apart from the rest, by their own names, without those at their defaults. */
+function tidy(entry: Record<string, unknown>): MethodEntry {
+  const { method, name, lr, rank } = entry as unknown as MethodEntry;
+  const of = kMethods.find((each) => each.name === method);
+  const options = Object.entries(of?.options ?? {})
+    .filter(([key]) => key !== 'rank' && entry[snake(key)] !== undefined)
+    .map(([key, schema]) => [key, entry[snake(key)], schema.parse(undefined)] as const)
+    .filter(([, value, otherwise]) => JSON.stringify(value) !== JSON.stringify(otherwise))
+    .map(([key, value]) => [key, value]);
+  const grid = Object.fromEntries(Object.entries({ name, lr, rank }).filter(([, value]) => value !== undefined));
+  return { method, ...grid, options: Object.fromEntries(options) };
+}
+
+const untuned = ['untrained', 'untuned'].map((name) =>
+  section(`the method \`${name}\``, { method: z.literal(name), name: text('a name').optional() }),
+);
+const sections = [...untuned, ...kMethods.map(methodSection)] as unknown as [z.ZodObject, ...z.ZodObject[]];
 const controlNames = Object.keys(kControls) as [Control, ...Control[]];
-const methodNames = ['untrained', 'untuned', 'lora', 'full'] as const;
+const methodNames = ['untrained', 'untuned', ...kMethods.map(({ name }) => name)] as [string, ...string[]];
 
 /** `untuned` is short for `{method: untuned}`. */
 const method = z.preprocess(
   (value) => (typeof value === 'string' ? { method: value } : value),
   section('a method', { method: oneOf(methodNames) })
     .loose()
-    .pipe(z.discriminatedUnion('method', [methods.untrained, methods.untuned, methods.lora, methods.full])),
+    .pipe(
+      z.discriminatedUnion('method', sections as never) as unknown as z.ZodType<
+        Record<string, unknown>,
+        { method: string }
+      >,
+    )
+    .transform(tidy),
 );
 
 /** `simulated` or a path is short for `{dataset: ...}`. */
@@ -163,11 +200,10 @@ export const studySchema = section('the study', {
 });
 
 export type StudyFile = z.output<typeof studySchema>;
-export type MethodEntry = StudyFile['methods'][number];
 
 /** Runs that one entry of `methods` stands for, per model and seed. */
 function grid(entry: MethodEntry): number {
-  return ('lr' in entry ? entry.lr.length : 1) * ('rank' in entry ? entry.rank.length : 1);
+  return (entry.lr?.length ?? 1) * (entry.rank?.length ?? 1);
 }
 
 /** A study with everything filled in, and where it came from. */

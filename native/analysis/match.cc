@@ -8,11 +8,58 @@
 #include <cmath>
 #include <limits>
 
+#include "../kernels/platform.h"
+
 namespace cortune {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr float kEps = 0x1p-24f;
+
+// Sums run in eight lanes side by side, which fill a vector; they are added up at the end.
+constexpr int kLanes = 8;
+
+double sum_of(const double* lanes) {
+  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+CORTUNE_SIMD double sum_row(const float* row, int64_t p) {
+  double lanes[kLanes] = {};
+  int64_t c = 0;
+  for (; c + kLanes <= p; c += kLanes)
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += row[c + lane];
+  for (; c < p; ++c) lanes[0] += row[c];
+  return sum_of(lanes);
+}
+
+// sum of (a - ma) (b - mb)
+CORTUNE_SIMD double product_row(const float* a, double ma, const float* b, double mb, int64_t p) {
+  double lanes[kLanes] = {};
+  int64_t c = 0;
+  for (; c + kLanes <= p; c += kLanes)
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += (a[c + lane] - ma) * (b[c + lane] - mb);
+  for (; c < p; ++c) lanes[0] += (a[c] - ma) * (b[c] - mb);
+  return sum_of(lanes);
+}
+
+CORTUNE_SIMD void scale_row(const float* row, double mean, double scale, int64_t p, float* to) {
+  for (int64_t c = 0; c < p; ++c) to[c] = static_cast<float>((row[c] - mean) * scale);
+}
+
+// How many of base + more[j] - less[j] are above `close`, and how many are within it.
+struct Split {
+  int32_t above = 0, within = 0;
+};
+CORTUNE_SIMD Split split_gains(float base, const float* __restrict more, const float* __restrict less,
+                               int64_t n, float close) {
+  int32_t above = 0, not_below = 0;
+  for (int64_t j = 0; j < n; ++j) {
+    const float gain = base + more[j] - less[j];
+    above += gain > close;
+    not_below += gain >= -close;
+  }
+  return {above, not_below - above};
+}
 
 // Rows of unit length (centred first for correlations), and which have no direction: constant or zero.
 struct Directions {
@@ -31,18 +78,14 @@ Directions directions(const at::Tensor& values, bool centre) {
   at::parallel_for(0, n, 16, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const float* row = from + i * p;
-      double mean = 0, squares = 0;
-      if (centre) {
-        for (int64_t c = 0; c < p; ++c) mean += row[c];
-        mean /= static_cast<double>(p);
-      }
-      for (int64_t c = 0; c < p; ++c) squares += (row[c] - mean) * (row[c] - mean);
+      const double mean = centre ? sum_row(row, p) / static_cast<double>(p) : 0;
+      const double squares = product_row(row, mean, row, mean, p);
       // A constant row keeps a residue of rounding, of about 1e-16 of its size.
       out.none[i] = !(squares > static_cast<double>(p) * std::pow(1e-12 * mean, 2));
       const double scale = out.none[i] ? 0 : 1 / std::sqrt(squares);
       out.mean[i] = mean;
       out.scale[i] = scale;
-      for (int64_t c = 0; c < p; ++c) to[i * p + c] = static_cast<float>((row[c] - mean) * scale);
+      scale_row(row, mean, scale, p, to + i * p);
     }
   });
   return out;
@@ -62,22 +105,30 @@ class Similarities {
   // |fl(a.b) - a.b| <= p eps |a| |b| with |a| = |b| = 1, whatever the order of summation, and 2 eps for each
   // rounded row.
   float bound() const { return (static_cast<float>(p_) + 4) * kEps; }
+  // Of a difference of four products: their bounds, and the roundings of their sums.
+  float close() const { return 4 * bound() + 16 * kEps; }
+  bool all_usable() const {
+    const auto any = [](const std::vector<uint8_t>& none) {
+      return std::find(none.begin(), none.end(), 1) != none.end();
+    };
+    return !any(a_.none) && !any(b_.none);
+  }
+  // Row by row s(i, j) + s(j, i), and s(i, i).
+  at::Tensor mirrored() const { return s_ + s_.t(); }
+  at::Tensor own() const { return s_.diagonal().contiguous(); }
   float at(int64_t i, int64_t j) const { return values_[i * n_ + j]; }
   bool usable(int64_t i, int64_t j) const { return !a_.none[i] && !b_.none[j]; }
 
   double exact(int64_t i, int64_t j) const {
     const float* a = a_.values.data_ptr<float>() + i * p_;
     const float* b = b_.values.data_ptr<float>() + j * p_;
-    double sum = 0;
-    for (int64_t c = 0; c < p_; ++c) sum += (a[c] - a_.mean[i]) * (b[c] - b_.mean[j]);
-    return sum * a_.scale[i] * b_.scale[j];
+    return product_row(a, a_.mean[i], b, b_.mean[j], p_) * a_.scale[i] * b_.scale[j];
   }
 
   // Is s(i, oi) + s(j, oj) > s(i, oj) + s(j, oi)?
   bool told_apart(int64_t i, int64_t j, int64_t oi, int64_t oj) const {
     const float gain = at(i, oi) + at(j, oj) - at(i, oj) - at(j, oi);
-    // Four products, and the roundings of their sum.
-    if (std::abs(gain) > 4 * bound() + 16 * kEps) return gain > 0;
+    if (std::abs(gain) > close()) return gain > 0;
     return exact(i, oi) + exact(j, oj) > exact(i, oj) + exact(j, oi);
   }
 
@@ -103,6 +154,26 @@ bool same_group(const MatchSpec& spec, int64_t i, int64_t j) {
 struct Count {
   int64_t wins = 0, pairs = 0;
 };
+
+// All pairs of rows in their own order, none without direction: whole rows at a time, and again one by one
+// what is close.
+Count count_all(const Similarities& s, int64_t n) {
+  const auto both = s.mirrored(), own = s.own();
+  const float *sums = both.data_ptr<float>(), *d = own.data_ptr<float>();
+  std::atomic<int64_t> wins{0};
+  at::parallel_for(0, n, 8, [&](int64_t begin, int64_t end) {
+    int64_t mine = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      const float* row = sums + i * n;
+      const auto split = split_gains(d[i], d + i + 1, row + i + 1, n - i - 1, s.close());
+      mine += split.above;
+      for (int64_t j = i + 1; split.within > 0 && j < n; ++j)
+        if (std::abs(d[i] + d[j] - row[j]) <= s.close()) mine += s.told_apart(i, j, i, j);
+    }
+    wins += mine;
+  });
+  return {wins, n * (n - 1) / 2};
+}
 
 Count count_pairs(const Similarities& s, int64_t n, const MatchSpec& spec, const int32_t* order) {
   std::atomic<int64_t> wins{0}, pairs{0};
@@ -160,7 +231,8 @@ MatchScores match_rows(const at::Tensor& predicted, const at::Tensor& actual, co
   MatchScores out;
   for (int64_t l = 0; l < L; ++l) {
     const Similarities s(a[l], b.dim() == 3 ? b[l] : b, spec.correlation);
-    const auto [wins, pairs] = count_pairs(s, n, spec, nullptr);
+    const bool plain = spec.groups.empty() && s.all_usable();
+    const auto [wins, pairs] = plain ? count_all(s, n) : count_pairs(s, n, spec, nullptr);
     out.wins.push_back(static_cast<double>(wins));
     out.pairs.push_back(static_cast<double>(pairs));
     std::vector<double> ranks(n);

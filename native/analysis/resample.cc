@@ -8,6 +8,8 @@
 #include <functional>
 #include <limits>
 
+#include "../kernels/platform.h"
+
 namespace cortune {
 namespace {
 
@@ -52,13 +54,14 @@ void check_places(const Scored& scored, const std::vector<int32_t>& orders, cons
   }
 }
 
-// The rows of one part of some columns, centred and of length 1, in float64: [m, count]; NaN where constant.
-// Sums run down the rows one by one, so a column's values do not depend on its neighbours.
-at::Tensor normalised(const at::Tensor& values, const std::vector<int32_t>& rows, int64_t from,
-                      int64_t count) {
+// The rows of one part of some columns, centred and of length 1, in float64: [m, stride], columns
+// from count on zero; NaN where constant. Sums run down the rows one by one, so a column's values do not
+// depend on its neighbours.
+at::Tensor normalised(const at::Tensor& values, const std::vector<int32_t>& rows, int64_t from, int64_t count,
+                      int64_t stride) {
   const int64_t m = static_cast<int64_t>(rows.size()), t = values.size(1);
   const float* all = values.data_ptr<float>();
-  auto out = at::empty({m, count}, at::kDouble);
+  auto out = at::zeros({m, stride}, at::kDouble);
   double* to = out.data_ptr<double>();
   std::vector<double> mean(count, 0), squares(count, 0);
   std::vector<uint8_t> varies(count, 0);
@@ -73,27 +76,29 @@ at::Tensor normalised(const at::Tensor& values, const std::vector<int32_t>& rows
   for (int64_t i = 0; i < m; ++i)
     for (int64_t c = 0; c < count; ++c) {
       const double x = all[rows[i] * t + from + c] - mean[c];
-      to[i * count + c] = x;
+      to[i * stride + c] = x;
       squares[c] += x * x;
     }
   for (int64_t c = 0; c < count; ++c) squares[c] = varies[c] ? 1 / std::sqrt(squares[c]) : kNan;
   for (int64_t i = 0; i < m; ++i)
-    for (int64_t c = 0; c < count; ++c) to[i * count + c] *= squares[c];
+    for (int64_t c = 0; c < count; ++c) to[i * stride + c] *= squares[c];
   return out;
 }
 
-// Normalised columns of every part, one part after the other: a, b [m, c].
+// Normalised columns of every part, one part after the other: a, b [m, stride], stride a multiple of kLanes.
 struct Block {
   at::Tensor a, b;
+  int64_t count;  // targets
 };
 
 Block block_of(const Scored& scored, int64_t from, int64_t count) {
+  const int64_t stride = (count + kLanes - 1) / kLanes * kLanes;
   std::vector<at::Tensor> a, b;
   for (const auto& part : scored.parts) {
-    a.push_back(normalised(scored.predictions, part, from, count));
-    b.push_back(normalised(scored.responses, part, from, count));
+    a.push_back(normalised(scored.predictions, part, from, count, stride));
+    b.push_back(normalised(scored.responses, part, from, count, stride));
   }
-  return {at::cat(a).contiguous(), at::cat(b).contiguous()};
+  return {at::cat(a).contiguous(), at::cat(b).contiguous(), count};
 }
 
 // Means over parts of sums of products, parts of NaN passed over. r [lanes].
@@ -115,20 +120,30 @@ class PartMeans {
   int count_[kLanes] = {};
 };
 
-// Score of `lanes` neighbouring columns when the responses come in `order` (none: as they are).
-void score_order(const Scored& scored, const double* a, const double* b, int64_t width, int64_t lanes,
+// sums[c] = sum over rows from..end of x[c] y[c], kLanes neighbouring columns, the responses in `order`
+// (none: as they are).
+CORTUNE_SIMD void add_products(const double* __restrict a, const double* __restrict b, int64_t stride,
+                               const int32_t* order, int64_t from, int64_t end, double* __restrict sums) {
+  double kept[kLanes] = {};
+  for (int64_t i = from; i < end; ++i) {
+    const double* x = a + i * stride;
+    const double* y = b + (order ? order[i] : i) * stride;
+    for (int64_t c = 0; c < kLanes; ++c) kept[c] += x[c] * y[c];
+  }
+  for (int64_t c = 0; c < kLanes; ++c) sums[c] = kept[c];
+}
+
+// Score of kLanes neighbouring columns, of which the first `lanes` are kept.
+void score_order(const Scored& scored, const double* a, const double* b, int64_t stride, int64_t lanes,
                  const int32_t* order, double* r) {
   PartMeans means;
-  int64_t i = 0;
+  int64_t from = 0;
   for (const auto& part : scored.parts) {
-    double sums[kLanes] = {};
-    const int64_t end = i + static_cast<int64_t>(part.size());
-    for (; i < end; ++i) {
-      const double* x = a + i * width;
-      const double* y = b + (order ? order[i] : i) * width;
-      for (int64_t c = 0; c < lanes; ++c) sums[c] += x[c] * y[c];
-    }
+    double sums[kLanes];
+    const int64_t end = from + static_cast<int64_t>(part.size());
+    add_products(a, b, stride, order, from, end, sums);
     means.add(sums, lanes);
+    from = end;
   }
   means.write(r, lanes);
 }
@@ -136,14 +151,14 @@ void score_order(const Scored& scored, const double* a, const double* b, int64_t
 // Fills null [P, count] for the targets of a block; and, with no orders, the observed scores [1, count].
 void score_orders(const Scored& scored, const Block& block, const std::vector<int32_t>& orders, int64_t P,
                   double* null) {
-  const int64_t width = block.a.size(1), m = block.a.size(0), groups = (width + kLanes - 1) / kLanes;
+  const int64_t stride = block.a.size(1), m = block.a.size(0), groups = stride / kLanes;
   const double *a = block.a.data_ptr<double>(), *b = block.b.data_ptr<double>();
   at::parallel_for(0, P * groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t piece = begin; piece < end; ++piece) {
       // Neighbouring pieces share columns, which stay in cache.
       const int64_t group = piece / P, k = piece % P, from = group * kLanes;
-      score_order(scored, a + from, b + from, width, std::min(kLanes, width - from),
-                  orders.empty() ? nullptr : orders.data() + k * m, null + k * width + from);
+      score_order(scored, a + from, b + from, stride, std::min(kLanes, block.count - from),
+                  orders.empty() ? nullptr : orders.data() + k * m, null + k * block.count + from);
     }
   });
 }
@@ -264,12 +279,12 @@ PermutedScores permuted_scores(const Scored& scored, const std::vector<int32_t>&
   const int64_t P = static_cast<int64_t>(orders.size()) / places(scored);
   return permute_blocks(scored, P, two_sided, task, [&](const Block& block, double* null) {
     // In steps of some 100 ms, between which the task may be cancelled.
-    const int64_t m = block.a.size(0), step = std::max<int64_t>(1, 200000000 / (m * block.a.size(1)));
+    const int64_t m = block.a.size(0), step = std::max<int64_t>(1, 200000000 / (m * block.count));
     for (int64_t k = 0; k < P; k += step) {
       task.check();
       const int64_t count = std::min(step, P - k);
       const std::vector<int32_t> some(orders.begin() + k * m, orders.begin() + (k + count) * m);
-      score_orders(scored, block, some, count, null + k * block.a.size(1));
+      score_orders(scored, block, some, count, null + k * block.count);
     }
   });
 }
@@ -284,13 +299,14 @@ PermutedScores phase_scores(const Scored& scored, const std::vector<double>& pha
   const int64_t P = static_cast<int64_t>(phases.size()) / bins;
   const auto all = at::tensor(phases, at::kDouble).view({P, bins});
   return permute_blocks(scored, P, two_sided, task, [&](const Block& block, double* null) {
-    const int64_t width = block.a.size(1);
+    const int64_t width = block.count;
     auto sum = at::zeros({P, width}, at::kDouble), count = at::zeros({width}, at::kDouble);
     int64_t row = 0, bin = 0;
     for (const auto& part : scored.parts) {
       task.check();
       const int64_t m = static_cast<int64_t>(part.size());
-      const auto a = block.a.narrow(0, row, m), b = block.b.narrow(0, row, m);
+      const auto a = block.a.narrow(0, row, m).narrow(1, 0, width);
+      const auto b = block.b.narrow(0, row, m).narrow(1, 0, width);
       const auto r = phase_part(a, b, all.narrow(1, bin, m / 2 + 1));
       const auto known = at::isfinite(a.sum(0) + b.sum(0));
       sum += at::where(known, r, 0.0);
@@ -326,8 +342,10 @@ ResampledScores resampled_scores(const Scored& scored, const std::vector<int32_t
     score_orders(scored, block, {}, 1, observed.data());
     for (size_t f = 0, row = 0; f < counts.size(); row += scored.parts[f].size(), ++f) {
       const int64_t rows = static_cast<int64_t>(scored.parts[f].size());
-      const auto r = resampled_part(counts[f], block.a.narrow(0, static_cast<int64_t>(row), rows),
-                                    block.b.narrow(0, static_cast<int64_t>(row), rows));
+      const auto cut = [&](const at::Tensor& all) {
+        return all.narrow(0, static_cast<int64_t>(row), rows).narrow(1, 0, width);
+      };
+      const auto r = resampled_part(counts[f], cut(block.a), cut(block.b));
       sum += at::nan_to_num(r, 0.0);
       parts += at::isfinite(r);
     }

@@ -2,6 +2,7 @@
 #include "../encode/encode.h"
 
 #include "../encode/align.h"
+#include "../encode/npy_responses.h"
 #include "../encode/permute.h"
 #include "args.h"
 #include "bindings.h"
@@ -9,7 +10,43 @@
 #include "values.h"
 
 namespace cortune {
+
+using SharedResponses = std::shared_ptr<const Responses>;
+
+// A file of responses, opened.
+template <>
+struct HandleTraits<SharedResponses> {
+  static constexpr const char* kName = "Responses";
+  static constexpr napi_type_tag kTag = {0x1d0c6a5be2f94470, 0x95b7c3f08a61e2d4};
+  static int64_t bytes(const SharedResponses&) { return 0; }
+  static void describe(Napi::Env env, const SharedResponses& responses, Napi::Object into) {
+    into.Set("shape", to_numbers(env, {responses->rows(), responses->targets()}));
+  }
+};
+
 namespace {
+
+// The argument `responses` is a tensor; or `responsesFile` is a file. Checked for finiteness in the job.
+std::function<SharedResponses()> responses_argument(const Args& args) {
+  if (args.has("responsesFile")) {
+    const auto file = args.handle<SharedResponses>("responsesFile");
+    return [file] { return *file; };
+  }
+  const auto tensor = args.handle<at::Tensor>("responses");
+  return [tensor] { return responses_in_memory(tensor->contiguous()); };
+}
+
+Napi::Value open_responses_job(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  return start_job(
+      info.Env(), info[1],
+      [path = args.text("path")](const Task&) {
+        return std::make_shared<SharedResponses>(responses_in_npy(path));
+      },
+      [](Napi::Env env, std::shared_ptr<SharedResponses> responses) -> Napi::Value {
+        return Handle<SharedResponses>::make(env, std::move(responses));
+      });
+}
 
 RowSplit row_split(const Args& args) {
   const auto train = args.int32s("train"), test = args.int32s("test");
@@ -60,10 +97,8 @@ Napi::Value encode_job(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   return start_job(
       info.Env(), info[1],
-      [features = args.handle<at::Tensor>("features"), responses = args.handle<at::Tensor>("responses"),
-       spec = encode_spec(args)](const Task& task) {
-        return encode(*features, *responses_in_memory(responses->contiguous()), spec, task);
-      },
+      [features = args.handle<at::Tensor>("features"), responses = responses_argument(args),
+       spec = encode_spec(args)](const Task& task) { return encode(*features, *responses(), spec, task); },
       to_result);
 }
 
@@ -93,12 +128,12 @@ Napi::Value refit_permuted_job(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   return start_job(
       info.Env(), info[1],
-      [features = args.handle<at::Tensor>("features"), responses = args.handle<at::Tensor>("responses"),
+      [features = args.handle<at::Tensor>("features"), responses = responses_argument(args),
        layer = args.integer("layer"), spec = refit_spec(args)](const Task& task) {
         if (features->dim() != 3 || layer < 0 || layer >= features->size(0))
           fail(Code::kArgument,
                "Expected features [layers, rows, columns] and `layer` to be one of the layers");
-        return refit_permuted((*features)[layer], *responses_in_memory(responses->contiguous()), spec, task);
+        return refit_permuted((*features)[layer], *responses(), spec, task);
       },
       to_refit_result);
 }
@@ -119,6 +154,7 @@ Napi::Value align_rows_job(const Napi::CallbackInfo& info) {
 
 void export_encode(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "alignRows", align_rows_job);
+  export_function(env, exports, "openResponses", open_responses_job);
   export_function(env, exports, "encode", encode_job);
   export_function(env, exports, "refitPermuted", refit_permuted_job);
 }

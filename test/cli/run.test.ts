@@ -22,6 +22,7 @@ methods:
   - untuned
   - {method: lora, lr: [1e-3, 3e-3], rank: 2}
   - {method: full, lr: [1e-4]}
+  - {method: prefix, virtual_tokens: 3, name: three keys}
 seeds: [1]
 tune: {steps: 6, batch: 2, block: 32}
 encode: {folds: "contiguous:3", inner_folds: 3, trim: 5}
@@ -50,7 +51,7 @@ describe('cortune run', () => {
   it('shows the plan first, and writes nothing', () => {
     const { status, stdout } = cortune('run', study, '--out', out, '--dry-run');
     expect(status).toBe(0);
-    expect(stdout).toMatch(/small: 5 runs in 4 lane batches/);
+    expect(stdout).toMatch(/small: 6 runs in 5 lane batches/);
     expect(stdout).toMatch(/a simulated subject, 242 rows, 4 targets/);
     expect(stdout).toMatch(/To do: .*FLOP/);
     expect(() => statSync(out)).toThrow();
@@ -70,7 +71,7 @@ describe('cortune run', () => {
     const untuned = result.runs.find((run) => run.title.endsWith('untuned'));
     expect(untuned?.bestLayer).toBe(3);
     expect(untuned?.best_r).toBeGreaterThan(0.5);
-    expect(result.runs).toHaveLength(5);
+    expect(result.runs).toHaveLength(6);
     expect(statSync(join(out, 'report.html')).size).toBeGreaterThan(100_000);
   });
 
@@ -81,6 +82,7 @@ describe('cortune run', () => {
         .join(' '),
     );
     expect(kinds.sort()).toEqual([
+      'adapter losses.jsonl run.json scores.json',
       'adapter losses.jsonl run.json scores.json',
       'adapter losses.jsonl run.json scores.json',
       'losses.jsonl run.json scores.json',
@@ -139,7 +141,7 @@ describe('cortune run', () => {
     writeFileSync(wrong, kSmall.replace('trim:', 'trimm:'));
     const { status, stderr } = cortune('run', wrong, '--out', join(folder, 'never'));
     expect(status).toBe(2);
-    expect(stderr).toMatch(/wrong\.yaml:11:\d+: Unknown key `trimm` in `encode` \(did you mean `trim`\?\)/);
+    expect(stderr).toMatch(/wrong\.yaml:12:\d+: Unknown key `trimm` in `encode` \(did you mean `trim`\?\)/);
     expect(cortune('run', join(folder, 'absent.yaml')).status).toBe(1);
   });
 
@@ -202,6 +204,6 @@ describe('cortune report and export', () => {
     expect(readFileSync(page, 'utf8').slice(0, 15)).toBe('<!doctype html>');
     const file = join(folder, 'scores.json');
     expect(cortune('export', join(folder, 'whole'), '--format', 'json', '--out', file).status).toBe(0);
-    expect(JSON.parse(readFileSync(file, 'utf8'))).toHaveLength(4 * (1 + 4 * 7));
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toHaveLength(4 * (1 + 5 * 7));
   });
 });

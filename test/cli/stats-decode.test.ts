@@ -55,15 +55,16 @@ describe('cortune stats', () => {
 
   it('fits permutations anew when asked', () => {
     const args = ['stats', ...files, ...base, '--permutations', '19', '--resamples', '0', '--json', '--quiet'];
-    const [plain, refitted] = [cortune(...args), cortune(...args, '--refit')].map(
-      ({ stdout }) => JSON.parse(stdout).layers[0].targets as { r: number; p: number; lower: number | null }[],
-    );
-    for (const [t, { r, p, lower }] of refitted!.entries()) {
-      expect(r).toBeCloseTo(plain![t]!.r, 6);
-      expect(p).toBe(0.05);
-      expect(lower).toBeNull();
-    }
-    expect(cortune(...args, '--refit', '--exchange', 'phase').stdout).toMatch(/ERR_ARGUMENT/);
+    const [plain, ...refitted] = [[], ['--refit', 'fixed'], ['--refit', 'reselect']]
+      .map((more) => cortune(...args, ...more))
+      .map(({ stdout }) => JSON.parse(stdout).layers[0].targets as { r: number; p: number; lower: number | null }[]);
+    for (const targets of refitted)
+      for (const [t, { r, p, lower }] of targets.entries()) {
+        expect(r).toBeCloseTo(plain![t]!.r, 6);
+        expect(p).toBe(0.05);
+        expect(lower).toBeNull();
+      }
+    expect(cortune(...args, '--refit', 'fixed', '--exchange', 'phase').stdout).toMatch(/ERR_ARGUMENT/);
   });
 
   it('says what the features explain beside controls', () => {
@@ -88,6 +89,9 @@ describe('cortune stats', () => {
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toMatch(
       /^cortune: Expected `exchange` to be `block:ROWS`, `circular`, `phase` or `rows`, got .*\n$/,
+    );
+    expect(cortune('stats', ...files, '--permutations', '-5').stderr).toMatch(
+      /whole number from 1 to 1,000,000, got `-5`/,
     );
     expect(cortune('stats', ...files, '--exchange', 'block:40').stderr).toMatch(/blocks shorter than the 12 rows/);
   });

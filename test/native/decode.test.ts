@@ -82,6 +82,10 @@ describe('decode', () => {
     const { embeddings, responses } = planted(1, 4);
     using kept = embeddings;
     await expect(decode({ ...responses, rows: 30, columns: 40 }, kept)).rejects.toThrow(/60 rows of responses/);
+    using flat = Tensor.from(new Float32Array(n * 2).fill(3), [n, 2]);
+    await expect(decode(responses, flat)).rejects.toThrow(/embeddings that vary/);
+    using holed = Tensor.from(new Float32Array(n * 2).fill(Number.NaN, 7, 8), [n, 2]);
+    await expect(decode(responses, holed)).rejects.toThrow(/got NaN at layer 0, row 3, column 1/);
     await expect(decode(responses, kept, { within: 'group' })).rejects.toThrow(/Expected `groups`/);
     await expect(decode(responses, kept, { columns: 'x' as never })).rejects.toThrow(/`zscore` or `raw`/);
   });

@@ -194,6 +194,7 @@ describe('what is refused', () => {
     await expect(permutationTest(a, b, [], options)).rejects.toThrow(/at least one/);
     await expect(permutationTest(a, b, parts, { ...options, permutations: 0 })).rejects.toThrow(/1 to 1,000,000/);
     await expect(bootstrapScores(a, b, parts, { level: 1 })).rejects.toThrow(/between 0 and 1/);
+    await expect(bootstrapScores(a, b, parts, { block: 3 })).rejects.toThrow(/fewer than the 3 rows of a part/);
     await expect(bootstrapScores(a, b, parts, { block: 0 })).rejects.toThrow(/number of rows, 1 or more/);
   });
 

@@ -137,7 +137,7 @@ describe('refuses', () => {
     ['a prompt longer than the context', 'prompt', { virtualTokens: 64 }, 'from 1 to 62'],
     ['a prefix longer than the context', 'prefix', { virtualTokens: 100 }, 'from 1 to 62'],
     ['a text to begin as that is not given', 'prompt', { init: 'text' }, '`initText`'],
-    ['biases of a model without', 'bitfit', {}, 'it has none'],
+    ['biases of a model without', 'bitfit', {}, 'which has none'],
     ['AdaLoRA that would add ranks', 'adalora', { rank: 9, initialRank: 8 }, 'at most initialRank'],
     ['scaled inputs that are no targets', 'ia3', { targets: ['k_proj'], feedforward: ['down_proj'] }, 'which is none'],
     ['more frozen layers than there are', 'full', { freeze: 4 }, 'from 0 to 3'],

@@ -32,9 +32,34 @@ describe('a good study', () => {
     expect(study.name).toBe('study');
     expect(study.data).toEqual({ dataset: 'simulated' });
     expect(study.models).toEqual(['m']);
-    expect(study.methods[1]).toEqual({ method: 'lora', lr: [1e-3], rank: [8], alpha: 8 });
+    expect(study.methods[1]).toEqual({ method: 'lora', lr: [1e-3], rank: [8], options: {} });
     expect(study.encode.folds).toBe('contiguous:5');
     expect(study.seeds).toEqual([0]);
+  });
+
+  it('gives every tuning method its own options, in snake case, and keeps those that are not the defaults', async () => {
+    const { methods } = await readStudy({
+      data: 'simulated',
+      models: 'm',
+      methods: [
+        { method: 'lora', name: 'dora', dora: true, rank_pattern: { q_proj: 4 }, dropout: 0, targets: 'q_proj' },
+        { method: 'prompt', virtual_tokens: 5 },
+        { method: 'adalora', rank: [2, 4], initial_rank: 6 },
+        'hft',
+      ],
+    });
+    expect(methods).toEqual([
+      {
+        method: 'lora',
+        name: 'dora',
+        lr: [1e-4],
+        rank: [8],
+        options: { dora: true, rankPattern: { q_proj: 4 }, targets: 'q_proj' },
+      },
+      { method: 'prompt', lr: [3e-2], options: { virtualTokens: 5 } },
+      { method: 'adalora', lr: [1e-3], rank: [2, 4], options: { initialRank: 6 } },
+      { method: 'hft', lr: [2e-5], options: {} },
+    ]);
   });
 
   it('is named after its file', async () => {
@@ -63,7 +88,7 @@ describe('errors', () => {
       'study.yaml:3:37: Expected `methods[0].lr[1]` to be a number above 0, at most 10, got `fast` (string)',
     );
     expect(await problem(`${base}methods: [lorra]\n`)).toMatch(
-      /^study\.yaml:3:11: Expected `methods\[0\].*` to be one of `untrained`, `untuned`, `lora`, `full` \(did you mean `lora`\?\), got/,
+      /^study\.yaml:3:11: Expected `methods\[0\].*` to be one of `untrained`, `untuned`, `lora`, .* \(did you mean `lora`\?\), got/,
     );
     expect(await problem(`${base}methods: [untuned]\nembed: {pool: lats}\n`)).toMatch(/:4:15: .*did you mean `last`/);
   });

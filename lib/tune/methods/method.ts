@@ -55,6 +55,8 @@ export interface Method<Options = unknown> {
   lr: number;
   /** Its own options with their defaults. */
   schema: z.ZodType<Options>;
+  /** The same by name, for descriptions that hold more than one method's. */
+  options: Readonly<Record<string, z.ZodType>>;
   /** What each option is. */
   describe: Record<string, string>;
   /** What the options come to on a model; `seeds` of the lanes. Throws ERR_CONFIG or a RangeError for options that do not fit it. */
@@ -67,13 +69,12 @@ export interface Method<Options = unknown> {
 
 /** One row, with the types of its options checked against each other. */
 export function method<Shape extends z.core.$ZodLooseShape>(
-  row: Omit<Method<z.output<z.ZodObject<Shape>>>, 'schema' | 'describe'> & {
+  row: Omit<Method<z.output<z.ZodObject<Shape>>>, 'schema' | 'options' | 'describe'> & {
     options: Shape;
     describe: Record<keyof Shape & string, string>;
   },
 ): Method {
-  const { options, ...rest } = row;
-  return { ...rest, schema: section(`the method \`${row.name}\``, options) } as unknown as Method;
+  return { ...row, schema: section(`the method \`${row.name}\``, row.options) } as unknown as Method;
 }
 
 /** The method's own options with defaults filled in. Throws a RangeError or TypeError in the one sentence form. */

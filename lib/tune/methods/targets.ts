@@ -83,8 +83,8 @@ function asList(names: Targets): readonly string[] {
 }
 
 /** Those of `modules` that `names` stand for. Throws ERR_CONFIG for a name that stands for none, with the close ones. */
-function pick(base: Base, option: string, names: Targets, modules: readonly string[]): string[] {
-  if (names === 'all-linear') return linearModules(base);
+function pick(base: Base, option: string, names: Targets, modules: readonly string[], kind: string): string[] {
+  if (asList(names).length === 1 && asList(names)[0] === 'all-linear') return linearModules(base);
   for (const name of asList(names))
     if (!modules.some((module) => fits(option, module, name))) {
       const parts = [...new Set(modules.map((module) => module.split('.').at(-1)!))];
@@ -93,7 +93,7 @@ function pick(base: Base, option: string, names: Targets, modules: readonly stri
         : `Did you mean \`${closest(name, parts)}\`? It has ${parts.join(', ')}.`;
       throw new CortuneError(
         'ERR_CONFIG',
-        `Expected \`${option}\` to name modules of ${base.name}, got \`${name}\`. ${hint}`,
+        `Expected \`${option}\` to name ${kind} of ${base.name}, got \`${name}\`. ${hint}`,
       );
     }
   return modules.filter((module) => asList(names).some((name) => fits(option, module, name)));
@@ -108,11 +108,12 @@ export function selectModules(
   selection: Selection,
   defaults: readonly string[] | 'all',
   modules: readonly string[] = linearModules(base),
+  kind = 'linear modules',
 ): string[] {
   const wanted = selection.targets ?? defaults;
-  const chosen = wanted === 'all' ? [...modules] : pick(base, 'targets', wanted, modules);
+  const chosen = wanted === 'all' ? [...modules] : pick(base, 'targets', wanted, modules, kind);
   const layers = selection.layers && checkLayers(base, selection.layers);
-  const left = new Set(selection.exclude === undefined ? [] : pick(base, 'exclude', selection.exclude, modules));
+  const left = new Set(selection.exclude === undefined ? [] : pick(base, 'exclude', selection.exclude, modules, kind));
   const kept = chosen.filter((name) => !left.has(name) && (!layers || layers.has(layerOf(name) ?? -1)));
   if (kept.length === 0)
     throw new CortuneError(

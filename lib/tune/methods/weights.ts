@@ -87,7 +87,7 @@ function planBitfit(base: Base, given: { layers?: number[] | undefined }): Plan 
   if (targets.length === 0)
     throw new CortuneError(
       'ERR_CONFIG',
-      `Expected ${base.name} to have biases for method bitfit, it has none. Llama has none; use layernorm.`,
+      `Expected a model with biases for method bitfit, got ${base.name}, which has none. Use layernorm.`,
     );
   return { targets, options: {}, lane: {}, trainable: sizes(base, targets) };
 }
@@ -108,7 +108,7 @@ export const bitfit = method({
 type NormOptions = z.output<z.ZodObject<typeof kSelection>>;
 
 function planNorms(base: Base, given: NormOptions): Plan {
-  const modules = new Set(selectModules(base, given, 'all', normModules(base)));
+  const modules = new Set(selectModules(base, given, 'all', normModules(base), 'norms'));
   const targets = base.parameters
     .map(({ name }) => name)
     .filter((name) => modules.has(name.replace(/\.(weight|bias)$/, '')));
