@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { planAlone, planCumulative } from '../../dist/embed/plan.js';
 import { embed, loadModel } from '../../dist/index.js';
+import { forwardFlops } from '../harness/flops.mjs';
 import { modelFolder } from '../harness/models.mjs';
 import { caseOf, median, secondsOf, unavailable } from '../harness/rounds.mjs';
 import { sentences, storyWords } from '../harness/texts.mjs';
@@ -26,6 +27,7 @@ const kTolerance = 1e-4;
 const kTitles = {
   batches: `1,000 sentences, all layers, ${kModel}, fp32, against the best length-sorted batches`,
   batches16: `1,000 sentences, all layers, ${kModel}, bf16, against the best length-sorted batches`,
+  share: `useful FLOP/s of 1,000 sentences, all layers, ${kModel}, fp32, share of the sgemm peak`,
   single: `1,000 sentences, all layers, ${kModel}, fp32, against one sentence at a time`,
   bySentence: `2,000-word story word by word, ${kModel}, fp32, against every sentence with all before it`,
   byWord: `2,000-word story word by word, ${kModel}, fp32, against every word with all before it`,
@@ -70,6 +72,7 @@ async function* ofSentences(bench, model, peer) {
   const goals = [
     ['batches', 1.4],
     ['single', 8],
+    ['share', 0],
   ].filter(([key]) => bench.wants(kTitles[key]));
   if (goals.length === 0) return;
   const texts = await sentences(kSentences);
@@ -86,14 +89,19 @@ async function* ofSentences(bench, model, peer) {
     tries.push({ batch, seconds });
   }
   const { batch } = tries.reduce((best, next) => (next.seconds < best.seconds ? next : best));
-  const [ours, batches, single] = [[], [], []];
+  const flops = forwardFlops(model, sequences);
+  const peaks = bench.peer('peak.py');
+  const [ours, batches, single, share] = [[], [], [], []];
   for (let round = 0; round < bench.rounds; round++) {
     ours.push(await secondsOf(async () => (await embed(model, texts)).dispose()));
+    if (bench.wants(kTitles.share)) share.push(flops / (await peaks.ask({ op: 'peak', seconds: 0.2 })).sgemm);
     if (bench.wants(kTitles.batches)) batches.push((await ask({ sequences, batch })).seconds);
     if (bench.wants(kTitles.single))
       single.push((kSentences / kSample) * (await ask({ sequences: sample, batch: 1 })).seconds);
   }
+  peaks.stop();
   const rivals = {
+    share: [share, 'the sgemm peak'],
     batches: [batches, `AutoModel, batches of ${batch}`],
     single: [single, `AutoModel, one at a time (${kSample} measured)`],
   };

@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadModel } from '../../dist/index.js';
 import { methodOf } from '../../dist/tune/methods.js';
+import { loraFlops } from '../harness/flops.mjs';
 import { modelFolder } from '../harness/models.mjs';
 import { caseOf, compare, median, unavailable } from '../harness/rounds.mjs';
 import { sentences } from '../harness/texts.mjs';
-import { loraFlops } from '../tune/flops.mjs';
 import { batchesOf, ourLosses, ourSeconds } from '../tune/ours.mjs';
 
 const [kSmol, kGpt2] = ['SmolLM2-135M', 'GPT-2-small shape'];
