@@ -1,8 +1,10 @@
 // The module's entry: makes the environment's state and exports every area.
 #include "boundary/bindings.h"
 #include "boundary/environment.h"
+#include "ops/allocator.h"
 
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  cortune::use_reusing_allocator();
   env.SetInstanceData(new cortune::Environment(env));
   cortune::export_info(env, exports);
   cortune::export_tensor(env, exports);
