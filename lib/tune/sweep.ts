@@ -2,7 +2,7 @@
 import type { Model } from '../model/load.js';
 import type { Example } from './examples.js';
 import { divideLanes, largestPass, measureLane } from './memory.js';
-import type { PlannedLane, RunOptions } from './runs.js';
+import { groupLanes, type PlannedLane, type RunOptions } from './runs.js';
 import { type Prepared, prepare, type TuneOptions, type TuneResult, tune } from './tune.js';
 
 export interface SweepOptions extends TuneOptions {
@@ -23,11 +23,10 @@ async function divide(model: Model, { data, lanes }: Prepared, options: SweepOpt
   const what = { objective: data.objective, outputs: data.outputs, checkpointing: options.checkpointing ?? false };
   const found = new Map<string, Awaited<ReturnType<typeof measureLane>>>();
   const measured = [];
-  for (const { method, plan, settings, spec } of lanes) {
-    const { targets, options: common } = plan;
+  for (const lane of lanes) {
+    const { method, settings } = lane;
     const key = JSON.stringify([method.name, settings]);
-    const lane = { method: method.native, targets, options: common, lanes: [spec] };
-    const footprint = found.get(key) ?? (await measureLane(model, lane, what, options));
+    const footprint = found.get(key) ?? (await measureLane(model, groupLanes([lane])[0]!, what, options));
     found.set(key, footprint);
     measured.push({ name: method.name, stackable: method.stackable, footprint });
   }

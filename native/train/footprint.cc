@@ -82,9 +82,8 @@ Footprint footprint(const Model& model, const MethodSpec& spec, const std::strin
   result.tokens = kSequences * length;
   result.live.resize(4 * kMoments);
   for (const int64_t lanes : {1, 2}) {
-    auto several = spec;
-    several.lanes.assign(lanes, spec.lanes.at(0));
-    LaneSet set(model, {several}, outputs);
+    // Methods side by side: some options hold values of each of a method's lanes.
+    LaneSet set(model, std::vector<MethodSpec>(lanes, spec), outputs);
     const auto scored = make_objective(objective, set.head());
     scored->check(model);
     if (lanes == 1) {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { loadModel } from '../../dist/model/load.js';
 import { laneBytes, largestPass, measureLane } from '../../dist/tune/memory.js';
+import { groupLanes } from '../../dist/tune/runs.js';
 import { prepare, tune } from '../../dist/tune/tune.js';
 
 const kib = (key) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))[1]);
@@ -11,8 +12,8 @@ const { texts, options } = JSON.parse(process.argv[3]);
 const model = await loadModel(process.argv[2]);
 const { data, lanes } = prepare(model, texts, options);
 const what = { objective: data.objective, outputs: data.outputs, checkpointing: options.checkpointing ?? false };
-const { method, targets, spec } = lanes[0]; // they differ in their rates only
-const footprint = await measureLane(model, { method: method.native, targets, lanes: [spec] }, what);
+const [method] = groupLanes([lanes[0]]); // they differ in their rates only
+const footprint = await measureLane(model, method, what);
 const used = process.memoryUsage.rss();
 const pass = largestPass(data, options.batch);
 const estimate = used + laneBytes(model, [{ footprint, lanes: lanes.length }], pass, options.patience !== undefined);
