@@ -90,7 +90,7 @@ export type { Completion, Example, Labelled, Objective } from './tune/examples.j
 export type { Halving } from './tune/halving.js';
 export { Lanes } from './tune/lanes.js';
 export { parseMemory } from './tune/memory.js';
-export { kMethods as methods, type Method } from './tune/methods.js';
+export { kMethods as methods, type Method, type MethodOptions } from './tune/methods.js';
 export { type ReadExamplesOptions, readExamples } from './tune/read-examples.js';
 export type { RunOptions } from './tune/runs.js';
 export { saveModel } from './tune/save-model.js';

@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { type PlainTensors, readPlain } from './safetensors.js';
 import { tinyModel } from './tiny-models.js';
 
+// Models of a few thousand weights: a second thread waits more than it computes.
+process.env.OMP_NUM_THREADS ??= '1';
+
 const kDir = fileURLToPath(new URL('../fixtures/methods', import.meta.url));
 
 export const kMethodModels = ['llama', 'gpt2', 'bert'] as const;

@@ -4,6 +4,7 @@ import { loadModel, type Model } from '../../../lib/model/load.js';
 import { runJob } from '../../../lib/native/jobs.js';
 import { native } from '../../../lib/native/load.js';
 import type { LanesHandle, MethodSpec, TuneArgs, TuneResult } from '../../../lib/native/types.js';
+import { baseOf, methodOf, planOf } from '../../../lib/tune/methods.js';
 import { expectClose, expectEachClose, float32Tolerance, rms } from '../../helpers/arrays.js';
 import { kMethodModels, methodGoldens, methodModel, partOf } from '../../helpers/method-goldens.js';
 import { forward } from '../../helpers/run-model.js';
@@ -91,6 +92,36 @@ describe.each(kMethodModels)('%s', (name) => {
       );
     },
   );
+
+  it('full fine-tuning of chosen layers trains those alone; fresh top layers begin at random, by seed', async () => {
+    const start = await tensorsOf(await fresh('full-decay'));
+    const changed = async (options: Record<string, unknown>, seed = 0) => {
+      const base = baseOf(model);
+      // as for the others: the pooler is no part of masked language modelling
+      const parameters = base.parameters.filter((each) => !each.name.startsWith('pooler.'));
+      const { plan } = planOf({ ...base, parameters }, methodOf('full'), options);
+      const lane = { lr: 1e-3, weightDecay: 0, seed, options: {} };
+      const still = { ...lane, lr: 1e-30 };
+      const spec = { method: 'whole', targets: plan.targets, options: plan.options };
+      const once = { steps: 1, order: Int32Array.from(golden.data.order[0]!), schedule: Float64Array.from([0]) };
+      const begun = await tensorsOf((await run([{ ...spec, lanes: [still] }], once)).lanes);
+      await run([{ ...spec, lanes: [lane] }]);
+      return { targets: plan.targets, begun };
+    };
+    const { targets } = await changed({ layers: [1] });
+    expect(targets.length).toBeGreaterThan(0);
+    expect(targets.every((target) => /\.(layers|h|layer)\.1\./.test(target))).toBe(true);
+    const top = model.config.layers - 1;
+    const [{ begun }, { begun: other }] = [await changed({ reinit: 1 }), await changed({ reinit: 1 }, 5)];
+    for (const [tensor, { data, shape }] of begun) {
+      const inTop = new RegExp(`\\.(layers|h|layer)\\.${top}\\.`).test(tensor);
+      if (!inTop) expect(data, tensor).toEqual(start.get(tensor)!.data);
+      else if (shape.length === 2) {
+        expect(data, tensor).not.toEqual(other.get(tensor)!.data);
+        expect(rms(data) / model.config.initializerRange, tensor).toBeLessThan(1.2);
+      }
+    }
+  });
 
   it('a frozen half stays as it was, bit for bit, and the other half changes', async () => {
     const spec = specOf(model, golden, 'hft');

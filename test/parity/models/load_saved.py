@@ -1,4 +1,4 @@
-"""Loads what cortune saved with peft and transformers; prints the logits of one sequence each as JSON.
+"""Loads what cortune saved with peft and transformers; prints the logits of one sequence each (of encoders the last states) as JSON.
 
 Argument: a JSON list of {"base": folder, "adapter": folder or null, "ids": [...]}.
 """
@@ -15,10 +15,13 @@ tf.logging.disable_progress_bar()
 torch.set_num_threads(1)
 results = []
 for job in json.loads(sys.argv[1]):
-    model = tf.AutoModelForCausalLM.from_pretrained(job["base"], dtype=torch.float32, attn_implementation="eager")
+    encoder = tf.AutoConfig.from_pretrained(job["base"]).model_type == "bert"
+    kind = tf.AutoModel if encoder else tf.AutoModelForCausalLM
+    model = kind.from_pretrained(job["base"], dtype=torch.float32, attn_implementation="eager")
     if job["adapter"]:
         model = PeftModel.from_pretrained(model, job["adapter"])
     with torch.no_grad():
-        logits = model.eval()(torch.tensor([job["ids"]])).logits[0]
+        out = model.eval()(torch.tensor([job["ids"]]))
+        logits = (out.last_hidden_state if encoder else out.logits)[0]
     results.append({"shape": list(logits.shape), "logits": logits.flatten().tolist()})
 print(json.dumps(results))
