@@ -28,16 +28,16 @@ const kHopeless = 1.4;
 const kPause = 20;
 
 /**
- * One case. `ours` and each rival's `run` do the work once and give the seconds it took. After a round that warms up come `rounds` timed ones;
- * the rival of the smallest median counts.
- * @param spec {name, goal, ours, peers: [{name, run}], limit?, unit?}; `limit` says what keeps the case below its goal.
+ * One case. `ours` and each rival's `run` do the work once and give the seconds it took. After a round that warms up (not where `warm`: each side
+ * does it by itself) come `rounds` timed ones; the rival of the smallest median counts.
+ * @param spec {name, goal, ours, peers: [{name, run}], limit?, warm?}; `limit` says what keeps the case below its goal.
  * @returns a case of the JSON; `ratio` is the median over rounds of theirs / ours, `spread` its least and greatest.
  */
-export async function compare({ name, goal, ours, peers, limit }, rounds) {
+export async function compare({ name, goal, ours, peers, limit, warm = false }, rounds) {
   const mine = [];
   const theirs = peers.map(() => []);
   let running = peers.map((_, i) => i);
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = warm ? 1 : 0; round <= rounds; round++) {
     await sleep(kPause);
     const seconds = await ours();
     if (round > 0) mine.push(seconds);

@@ -113,7 +113,7 @@ class Match {
       name: `peft ${kind}${times}`,
       run: async () => lanes * (await this.theirs({ ...run, precision: kind.split(' ')[0] })),
     }));
-    return compare({ name: nameOf(run), goal, ours: () => this.ours(run), peers }, this.bench.rounds);
+    return compare({ name: nameOf(run), goal, ours: () => this.ours(run), peers, warm: true }, this.bench.rounds);
   }
 
   stop() {
@@ -194,7 +194,8 @@ async function* scaling(bench) {
   const seconds = (lanes) => match.ours({ data: 'sentences', lanes, precision: 'fp32' });
   for (const lanes of counts.filter((count) => bench.wants(title(count)))) {
     const peers = [{ name: `${lanes} times one lane of ours`, run: async () => lanes * (await seconds(1)) }];
-    yield await compare({ name: title(lanes), goal: 1, ours: () => seconds(lanes), peers }, Math.min(bench.rounds, 2));
+    const spec = { name: title(lanes), goal: 1, ours: () => seconds(lanes), peers, warm: true };
+    yield await compare(spec, Math.min(bench.rounds, 2));
   }
   match.stop();
 }
