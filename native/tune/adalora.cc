@@ -86,7 +86,16 @@ void AdaLora::visit(const Visit& visit) {
   visit(scale_, {});
 }
 
-void AdaLora::before_step(int64_t step, int64_t) { dropout_.begin(step); }
+void AdaLora::before_step(int64_t step, int64_t steps) {
+  dropout_.begin(step);
+  const auto tinit = static_cast<int64_t>(spec_.options.number("tinit", 0));
+  const auto tfinal = static_cast<int64_t>(spec_.options.number("tfinal", 0));
+  if (!allocated_before_ && tinit + tfinal >= steps)
+    fail(Code::kArgument,
+         "Expected `tinit` and `tfinal` to leave steps between them in which ranks are taken away, got " +
+             std::to_string(tinit) + " and " + std::to_string(tfinal) + " of " + std::to_string(steps) +
+             " steps.");
+}
 
 void AdaLora::keep_more(const std::vector<int64_t>& lanes) { dropout_.keep(lanes); }
 

@@ -228,7 +228,7 @@ export const pTuning = method({
   paper: 'Liu et al. 2021, arXiv:2103.10385',
   stackable: true,
   adapter: true,
-  lr: 1e-2,
+  lr: 1e-3,
   options: encoderOptions,
   describe: {
     ...tokensHelp,

@@ -35,7 +35,7 @@ describe.each(kMethodModels)('%s', (name) => {
     const spec = specOf(model, golden, key);
     const lanes = spec.lanes.map((lane) => ({ ...lane, lr: 1e-30, seed, weightDecay: 0 }));
     return (
-      await run([{ ...spec, lanes }], {
+      await run([{ ...spec, options: { ...spec.options, tinit: 0, tfinal: 0 }, lanes }], {
         steps: 1,
         order: Int32Array.from(golden.data.order[0]!),
         schedule: Float64Array.from([0]),
@@ -205,6 +205,14 @@ describe.each(kMethodModels)('%s', (name) => {
       .filter(([tensor]) => tensor.startsWith('rank_pattern.'))
       .map(([, { data }]) => data.reduce((a, b) => a + b, 0));
     expect(kept.reduce((a, b) => a + b, 0)).toBe((spec.options!.target_rank as number) * spec.targets.length);
+  });
+
+  it('AdaLoRA refuses a schedule without room to take ranks away', async () => {
+    const spec = specOf(model, golden, 'adalora');
+    await expect(run([{ ...spec, options: { ...spec.options, tinit: 7, tfinal: 3 } }])).rejects.toMatchObject({
+      code: 'ERR_ARGUMENT',
+      message: expect.stringContaining('`tinit`'),
+    });
   });
 
   it('a prefix that begins as a text holds the keys and values the base has there', async () => {
