@@ -8,9 +8,10 @@ import { Tensor } from '../tensor.js';
 import { adjustFdr, adjustMaximum } from './multiple.js';
 import {
   bootstrapDraws,
-  checkExchange,
+  checkParts,
   type Exchange,
   parseExchange,
+  stretches,
   surrogateOrders,
   surrogatePhases,
 } from './surrogates.js';
@@ -18,6 +19,8 @@ import {
 export interface PermutationOptions extends JobOptions {
   /** `block:ROWS` (default `block:10`), `circular`, `phase` or `rows`; see surrogates.ts. */
   exchange?: string | Exchange | undefined;
+  /** Run of each row: blocks and shifts then stay within the run, where a test fold holds several. */
+  groups?: readonly (string | number)[] | undefined;
   /** Default 1000. */
   permutations?: number | undefined;
   /** Default 0. */
@@ -72,8 +75,8 @@ export function permutations(folds: readonly Pick<FoldRows, 'test'>[], options: 
   count('permutations', made);
   if (alternative !== 'greater' && alternative !== 'two-sided')
     throw expected('alternative', '`greater` or `two-sided`', alternative);
-  const sizes = partSizes(folds);
-  checkExchange(how, sizes);
+  checkParts(partSizes(folds));
+  const sizes = stretches(how, folds, options.groups);
   const orders = how.kind === 'phase' ? new Int32Array() : surrogateOrders(how, sizes, made, seed);
   const phases = how.kind === 'phase' ? surrogatePhases(sizes, made, seed) : new Float64Array();
   return async (predictions, responses, job) => {

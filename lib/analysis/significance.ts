@@ -8,7 +8,7 @@ import { adjustFdr, adjustMaximum } from './multiple.js';
 import { type BootstrapOptions, count, type PermutationOptions, permutations, resampling } from './resample.js';
 
 export interface SignificanceOptions
-  extends Pick<PermutationOptions, 'exchange' | 'alternative' | 'seed'>,
+  extends Pick<PermutationOptions, 'exchange' | 'groups' | 'alternative' | 'seed'>,
     Pick<BootstrapOptions, 'block' | 'level'>,
     JobOptions {
   /** Permutations; default 1000, 0 for no tests. */

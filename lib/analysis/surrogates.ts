@@ -22,11 +22,30 @@ export function parseExchange(text: string): Exchange {
   throw expected('exchange', kForms, text);
 }
 
-/** Throws a RangeError when parts of these sizes cannot be scored, or nothing could change places in any of them. */
-export function checkExchange(how: Exchange, sizes: readonly number[]): void {
-  if (Math.min(...sizes) < 2)
-    throw expected('folds', 'folds of 2 rows or more, to test scores within them', Math.min(...sizes));
-  if (how.kind === 'block') checkBlocks(how.length, sizes);
+/** Throws a RangeError when parts of these sizes cannot be scored. */
+export function checkParts(sizes: readonly number[]): void {
+  const least = Math.min(...sizes);
+  if (least < 2) throw expected('folds', 'folds of 2 rows or more, to test scores within them', least);
+}
+
+/**
+ * Rows of each stretch within which rows may change places: the test rows of a fold, cut where the run changes. Single rows and phases
+ * are exchanged within whole folds: the ones know no neighbours, the others need one length.
+ */
+export function stretches(
+  how: Exchange,
+  folds: readonly { test: Int32Array }[],
+  groups: readonly (string | number)[] | undefined,
+): number[] {
+  if (groups === undefined || how.kind === 'rows' || how.kind === 'phase') return folds.map(({ test }) => test.length);
+  return folds.flatMap(({ test }) => {
+    const sizes: number[] = [];
+    for (const [i, row] of test.entries()) {
+      if (i === 0 || groups[row] !== groups[test[i - 1]!]) sizes.push(0);
+      sizes[sizes.length - 1]!++;
+    }
+    return sizes;
+  });
 }
 
 function checkBlocks(length: number, sizes: readonly number[]): void {

@@ -55,6 +55,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   const tested = { exchange: how, permutations, alternative, resamples, block, level, seed };
   const found = await significance(predictions, matrix, folds, {
     ...tested,
+    groups,
     ...(refit !== 'none' && { permutations: 0 }),
     ...job,
   });

@@ -177,7 +177,7 @@ export class Engine implements Disposable {
   /** Tests and intervals of held-out predictions, where the study asks for them. */
   async #tested(
     { predictions }: EncodeScores,
-    { responses }: Dataset,
+    { responses, groups }: Dataset,
     options: EncodeOptions,
   ): Promise<Significance | undefined> {
     if (!predictions) return undefined;
@@ -185,6 +185,7 @@ export class Engine implements Disposable {
     return significance(kept, responses, foldRows(responses.rows, false, options), {
       ...this.#job(),
       ...this.#options.study.stats,
+      groups,
     });
   }
 

@@ -1,8 +1,9 @@
 /** Do the numbers of a study fit its data and its models? Asked before anything is computed. */
-import { bootstrapDraws, checkExchange, parseExchange } from '../analysis/surrogates.js';
+import { bootstrapDraws, checkParts, parseExchange, stretches, surrogateOrders } from '../analysis/surrogates.js';
 import { parseSimulated } from '../data/simulate.js';
 import { makeFolds, parseFolds } from '../encode/folds.js';
 import { expected } from '../errors.js';
+import type { FoldRows } from '../native/types.js';
 import type { StudyData } from './data.js';
 import type { StudyModel } from './models.js';
 import { isTested } from './plan.js';
@@ -12,11 +13,7 @@ import type { Study } from './schema.js';
 export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<string, StudyModel>): void {
   const { folds, inner_folds: inner, trim, gap } = study.encode;
   const parts = makeFolds({ rows: data.rows, ...parseFolds(folds), inner, trim, gap, groups: data.measured?.groups });
-  if (isTested(study))
-    checkStats(
-      study.stats,
-      parts.map(({ test }) => test.length),
-    );
+  if (isTested(study)) checkStats(study.stats, parts, data.measured?.groups);
   const { layers } = study.embed;
   for (const [name, { config }] of models) {
     const beyond = layers === 'all' ? undefined : layers.find((layer) => layer > config.layers);
@@ -29,7 +26,15 @@ export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<stri
 }
 
 /** Tests and intervals are taken within the test rows of each fold. */
-function checkStats({ permutations, exchange, resamples, block }: Study['stats'], sizes: number[]): void {
-  checkExchange(permutations > 0 ? parseExchange(exchange) : { kind: 'rows' }, sizes);
+function checkStats(
+  { permutations, exchange, resamples, block }: Study['stats'],
+  folds: FoldRows[],
+  groups: readonly string[] | undefined,
+): void {
+  const sizes = folds.map(({ test }) => test.length);
+  checkParts(sizes);
+  const how = parseExchange(exchange);
+  if (permutations > 0)
+    surrogateOrders(how.kind === 'phase' ? { kind: 'rows' } : how, stretches(how, folds, groups), 0, 0);
   if (resamples > 0) bootstrapDraws(sizes, block, 0, 0);
 }

@@ -89,7 +89,14 @@ at::Tensor normalised(const at::Tensor& values, const std::vector<int32_t>& rows
 struct Block {
   at::Tensor a, b;
   int64_t count;  // targets
+  // The same, kLanes columns at a time: [stride / kLanes, m, kLanes]. Rows of a tile are neighbours, so a
+  // tile stays in cache, where rows of the whole, a power of two apart, would drive each other out.
+  at::Tensor a_tiles, b_tiles;
 };
+
+at::Tensor tiled(const at::Tensor& x) {
+  return x.view({x.size(0), -1, kLanes}).permute({1, 0, 2}).contiguous();
+}
 
 Block block_of(const Scored& scored, int64_t from, int64_t count) {
   const int64_t stride = (count + kLanes - 1) / kLanes * kLanes;
@@ -98,7 +105,8 @@ Block block_of(const Scored& scored, int64_t from, int64_t count) {
     a.push_back(normalised(scored.predictions, part, from, count, stride));
     b.push_back(normalised(scored.responses, part, from, count, stride));
   }
-  return {at::cat(a).contiguous(), at::cat(b).contiguous(), count};
+  const auto whole_a = at::cat(a), whole_b = at::cat(b);
+  return {whole_a, whole_b, count, tiled(whole_a), tiled(whole_b)};
 }
 
 // Means over parts of sums of products, parts of NaN passed over. r [lanes].
@@ -122,26 +130,26 @@ class PartMeans {
 
 // sums[c] = sum over rows from..end of x[c] y[c], kLanes neighbouring columns, the responses in `order`
 // (none: as they are).
-CORTUNE_SIMD void add_products(const double* __restrict a, const double* __restrict b, int64_t stride,
-                               const int32_t* order, int64_t from, int64_t end, double* __restrict sums) {
+CORTUNE_SIMD void add_products(const double* __restrict a, const double* __restrict b, const int32_t* order,
+                               int64_t from, int64_t end, double* __restrict sums) {
   double kept[kLanes] = {};
   for (int64_t i = from; i < end; ++i) {
-    const double* x = a + i * stride;
-    const double* y = b + (order ? order[i] : i) * stride;
+    const double* x = a + i * kLanes;
+    const double* y = b + (order ? order[i] : i) * kLanes;
     for (int64_t c = 0; c < kLanes; ++c) kept[c] += x[c] * y[c];
   }
   for (int64_t c = 0; c < kLanes; ++c) sums[c] = kept[c];
 }
 
 // Score of kLanes neighbouring columns, of which the first `lanes` are kept.
-void score_order(const Scored& scored, const double* a, const double* b, int64_t stride, int64_t lanes,
-                 const int32_t* order, double* r) {
+void score_order(const Scored& scored, const double* a, const double* b, int64_t lanes, const int32_t* order,
+                 double* r) {
   PartMeans means;
   int64_t from = 0;
   for (const auto& part : scored.parts) {
     double sums[kLanes];
     const int64_t end = from + static_cast<int64_t>(part.size());
-    add_products(a, b, stride, order, from, end, sums);
+    add_products(a, b, order, from, end, sums);
     means.add(sums, lanes);
     from = end;
   }
@@ -151,13 +159,13 @@ void score_order(const Scored& scored, const double* a, const double* b, int64_t
 // Fills null [P, count] for the targets of a block; and, with no orders, the observed scores [1, count].
 void score_orders(const Scored& scored, const Block& block, const std::vector<int32_t>& orders, int64_t P,
                   double* null) {
-  const int64_t stride = block.a.size(1), m = block.a.size(0), groups = stride / kLanes;
-  const double *a = block.a.data_ptr<double>(), *b = block.b.data_ptr<double>();
+  const int64_t groups = block.a_tiles.size(0), m = block.a_tiles.size(1), tile = m * kLanes;
+  const double *a = block.a_tiles.data_ptr<double>(), *b = block.b_tiles.data_ptr<double>();
   at::parallel_for(0, P * groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t piece = begin; piece < end; ++piece) {
-      // Neighbouring pieces share columns, which stay in cache.
+      // Neighbouring pieces share a tile.
       const int64_t group = piece / P, k = piece % P, from = group * kLanes;
-      score_order(scored, a + from, b + from, stride, std::min(kLanes, block.count - from),
+      score_order(scored, a + group * tile, b + group * tile, std::min(kLanes, block.count - from),
                   orders.empty() ? nullptr : orders.data() + k * m, null + k * block.count + from);
     }
   });
@@ -168,22 +176,26 @@ void summarise(const std::vector<double>& null, const std::vector<double>& obser
                bool two_sided, PermutedScores& out) {
   const int64_t width = static_cast<int64_t>(observed.size());
   const auto size = [two_sided](double r) { return two_sided ? std::abs(r) : r; };
-  for (int64_t c = 0; c < width; ++c) {
-    double exceed = 0, sum = 0, squares = 0;
-    // The same sum in another order of summands differs in its last digits.
-    const double bar = size(observed[c]) - 1e-12;
-    for (int64_t k = 0; k < P; ++k) {
-      const double r = null[k * width + c];
-      exceed += size(r) >= bar;
-      sum += r;
-      squares += r * r;
-      if (size(r) > out.maximum[k]) out.maximum[k] = size(r);
+  std::vector<double> exceed(width), sum(width), squares(width), bar(width);
+  // The same sum in another order of summands differs in its last digits.
+  for (int64_t c = 0; c < width; ++c) bar[c] = size(observed[c]) - 1e-12;
+  for (int64_t k = 0; k < P; ++k) {
+    double most = out.maximum[k];
+    for (int64_t c = 0; c < width; ++c) {
+      const double r = null[k * width + c], s = size(r);
+      exceed[c] += s >= bar[c];
+      sum[c] += r;
+      squares[c] += r * r;
+      if (s > most) most = s;
     }
-    const double mean = sum / static_cast<double>(P);
+    out.maximum[k] = most;
+  }
+  for (int64_t c = 0; c < width; ++c) {
+    const double mean = sum[c] / static_cast<double>(P);
     out.r.push_back(observed[c]);
-    out.exceed.push_back(std::isnan(observed[c]) ? kNan : exceed);
+    out.exceed.push_back(std::isnan(observed[c]) ? kNan : exceed[c]);
     out.mean.push_back(mean);
-    out.deviation.push_back(std::sqrt(std::max(0.0, squares / static_cast<double>(P) - mean * mean)));
+    out.deviation.push_back(std::sqrt(std::max(0.0, squares[c] / static_cast<double>(P) - mean * mean)));
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { bootstrapScores, permutationTest } from '../../lib/analysis/resample.js';
-import { parseExchange, surrogateOrders } from '../../lib/analysis/surrogates.js';
+import { parseExchange, stretches, surrogateOrders } from '../../lib/analysis/surrogates.js';
 import { pearson } from '../../lib/data/ceiling.js';
 import { makeFolds } from '../../lib/encode/folds.js';
 import { native } from '../../lib/native/load.js';
@@ -125,6 +125,29 @@ describe('permutation tests of planted effects', () => {
       expect(alone.p[0]).toBe(all.p[37]);
       expect(alone.r[0]).toBe(all.r[37]);
     }
+  });
+});
+
+describe('exchanges within runs', () => {
+  it('stay in their run where a test fold holds several', () => {
+    const groups = Array.from({ length: 24 }, (_, row) => Math.floor(row / 6));
+    const halves = makeFolds({ rows: 24, kind: 'grouped', count: 2, groups, inner: 0 });
+    const sizes = stretches({ kind: 'circular' }, halves, groups);
+    expect(sizes).toEqual([6, 6, 6, 6]);
+    expect(stretches({ kind: 'phase' }, halves, groups)).toEqual([12, 12]);
+    const orders = surrogateOrders({ kind: 'circular' }, sizes, 20, 1);
+    expect([...orders].every((place, i) => Math.floor(place / 6) === Math.floor((i % 24) / 6))).toBe(true);
+  });
+
+  it('reject one in twenty', async () => {
+    const { predictions, responses } = simulated(240, 1000, 0.5, 0, 71);
+    using kept = predictions;
+    const groups = Array.from({ length: 240 }, (_, row) => Math.floor(row / 60));
+    const options = { exchange: 'circular', permutations: 199, groups };
+    const { p } = await permutationTest(kept, responses, folds(240, 2), options);
+    const { from, to } = binomialBounds(1000, 0.05);
+    expect(rejected(p)).toBeGreaterThan(from);
+    expect(rejected(p)).toBeLessThan(to);
   });
 });
 
