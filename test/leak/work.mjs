@@ -92,7 +92,20 @@ function encode(_model, onProgress, layers = 300) {
   });
   const alphas = Float64Array.from({ length: 20 }, (_, i) => 10 ** (i / 2 - 1));
   return native().encode(
-    { features, responses, folds, alphas, standardize: 'center', alphaPer: 'target', predictions: false },
+    {
+      features,
+      responses,
+      folds,
+      alphas,
+      standardize: 'center',
+      alphaPer: 'target',
+      fixed: false,
+      precision: 'single',
+      predictions: false,
+      spearman: false,
+      explained: false,
+      weights: 'none',
+    },
     onProgress,
   );
 }
