@@ -15,9 +15,26 @@ function transposedNames(model: Model): string[] {
     .map((name) => `${name}.weight`);
 }
 
+/** Parts of heads, which stand beside the encoder or decoder. */
+const kHead = /^(?:cls|classifier|score|lm_head|embed_out)\./;
+
+/** The class of transformers that holds a head, and what its configuration says of it; nothing for models without a trained head. */
+function headConfig(base: Record<string, unknown>, names: readonly string[], outputs: number): Record<string, unknown> {
+  const [plain] = base.architectures as [string];
+  const as = (suffix: string) => ({ architectures: [plain.replace(/(?:ForCausalLM|LMHeadModel|Model)$/, suffix)] });
+  if (outputs > 0)
+    return {
+      ...as('ForSequenceClassification'),
+      id2label: Object.fromEntries(Array.from({ length: outputs }, (_, i) => [i, `LABEL_${i}`])),
+      problem_type: outputs === 1 ? 'regression' : 'single_label_classification',
+    };
+  return names.some((name) => name.startsWith('cls.')) ? as('ForMaskedLM') : {};
+}
+
 /**
  * Writes the model of one lane: `config.json`, `model.safetensors` (float32) and the tokenizer. The effect of an adapter is merged into the
- * weights, W' = W + s B A for LoRA: one rounding of each weight more than without.
+ * weights, W' = W + s B A for LoRA: one rounding of each weight more than without. With a head of a sequence objective it is a model
+ * "ForSequenceClassification".
  * @throws ERR_ARGUMENT for a lane with virtual tokens, which are no weights; ERR_IO when the folder cannot be written.
  */
 export async function saveModel(
@@ -29,7 +46,12 @@ export async function saveModel(
 ): Promise<void> {
   lanes.lane(lane); // refuses a lane that is not there
   const args = { model: model.handle, lanes: lanes.handle, lane, transposed: transposedNames(model) };
-  const { names, tensors } = await runJob(() => native().mergedTensors(args), options);
+  const { names: own, tensors } = await runJob(() => native().mergedTensors(args), options);
+  const json = configToJson(model.config);
+  const head = headConfig(json, own, lanes.outputs);
+  // Under a head, BERT's encoder has a name of its own.
+  const inside = model.config.family === 'bert' && 'architectures' in head;
+  const names = own.map((name) => (inside && !kHead.test(name) ? `bert.${name}` : name));
   try {
     await writeTensors(dir, 'model.safetensors', { names, tensors }, options);
   } finally {
@@ -41,5 +63,5 @@ export async function saveModel(
     await writeJson(dir, 'tokenizer_config.json', parts.config);
   }
   // Last, and whole or not at all: a folder without it is no model.
-  await writeJson(dir, 'config.json', configToJson(model.config));
+  await writeJson(dir, 'config.json', { ...json, ...head });
 }

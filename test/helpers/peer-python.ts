@@ -29,6 +29,8 @@ export interface Saved {
   base: string;
   adapter: string | null;
   ids: readonly number[];
+  /** The head to read through. */
+  head?: 'masked' | 'sequences';
 }
 
 /** Logits [T, V] that peft or transformers compute from saved files, all in one process (importing them takes long). */

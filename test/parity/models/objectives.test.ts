@@ -4,10 +4,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../../lib/model/load.js';
+import { runJob } from '../../../lib/native/jobs.js';
+import { native } from '../../../lib/native/load.js';
 import { loadAdapter, saveAdapter } from '../../../lib/tune/adapter.js';
 import { type Example, type Labelled, prepareExamples } from '../../../lib/tune/examples.js';
+import { saveModel } from '../../../lib/tune/save-model.js';
 import { tune } from '../../../lib/tune/tune.js';
 import { expectClose, expectEachClose } from '../../helpers/arrays.js';
+import { kNoPeft, logitsInPython, pythonWithPeft, type Saved } from '../../helpers/peer-python.js';
 import { pack } from '../../helpers/run-model.js';
 import { readPlain } from '../../helpers/safetensors.js';
 import { temporaryFolder } from '../../helpers/temporary.js';
@@ -196,4 +200,50 @@ it('says which parts of a head the checkpoint lacks', async () => {
   expect(result.objective).toBe('masked');
   expect(result.fresh).toContain('cls.predictions.transform.dense.weight');
   expect(result.fresh).not.toContain('pooler.dense.weight');
+});
+
+describe('in transformers', () => {
+  it('whole models saved with a head give the same losses', { timeout: 300_000 }, async (context) => {
+    const python = pythonWithPeft();
+    if (!python) return context.skip(kNoPeft);
+    const { texts } = golden('llama-classification');
+    const cases = [
+      { name: 'llama', objective: 'classification', head: 'sequences' },
+      { name: 'gpt2', objective: 'classification', head: 'sequences' },
+      { name: 'bert-heads', objective: 'classification', head: 'sequences' },
+      { name: 'bert-heads', objective: 'masked', head: 'masked' },
+    ] as const;
+    const saved: Saved[] = [];
+    const losses: number[] = [];
+    for (const { name, objective, head } of cases) {
+      const model = await load(name);
+      const examples = objective === 'masked' ? texts.map((each) => (each as Labelled).text) : texts;
+      const { lanes } = await tune(model, examples, { method: 'full', objective, lr: [1e-3], steps: 3, batch: 4 });
+      open.push(lanes);
+      const base = join(kTemporary, `saved-${name}-${objective}`);
+      await saveModel(model, lanes, 0, base);
+      const { ids } = model.tokenizer.encode((texts[0] as Labelled).text);
+      // The class of the first text; of a masked model, its third token, unhidden.
+      const labels =
+        objective === 'masked' ? Float32Array.from(ids, (id, i) => (i === 2 ? id : -1)) : Float32Array.of(2);
+      const args = {
+        model: model.handle,
+        objective,
+        ids,
+        lengths: Int32Array.of(ids.length),
+        labels,
+        lanes: lanes.handle,
+      };
+      losses.push((await runJob(() => native().modelLoss(args)))[0]!);
+      saved.push({ base, adapter: null, ids: [...ids], head });
+    }
+    for (const [i, { shape, logits }] of logitsInPython(python, saved).entries()) {
+      const width = shape.at(-1)!;
+      const masked = cases[i]!.head === 'masked';
+      const row = masked ? logits.slice(2 * width, 3 * width) : logits;
+      const target = masked ? saved[i]!.ids[2]! : 2;
+      const loss = Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0)) - row[target]!;
+      expectEachClose([losses[i]!], [loss], kLosses, `${cases[i]!.name}, ${cases[i]!.objective}`);
+    }
+  });
 });
