@@ -1,5 +1,5 @@
 /** Tuning of K lanes together: causal or masked language modelling, or labels of texts. */
-import { expected } from '../errors.js';
+import { CortuneError, expected } from '../errors.js';
 import type { Model } from '../model/load.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
@@ -121,7 +121,27 @@ export function prepare(model: Model, examples: readonly Example[], options: Tun
   checkHead(from, data.outputs);
   const { fresh, unused } = headParts(model, data.objective);
   const lanes = runsIn(options).map((run) => planRun(model, run, from, unused));
+  checkRoom(model, data, lanes);
   return { data, lanes, fresh };
+}
+
+/** Virtual tokens of a method stand before every sequence: together they must fit into the context. */
+function checkRoom(model: Model, { train, held }: TrainingData, lanes: readonly PlannedLane[]): void {
+  const context = model.config.maxPositions;
+  for (const { method, plan } of lanes) {
+    const virtual = Number(plan.options.tokens ?? 0);
+    for (const [noun, lengths] of [
+      ['text', train.lengths],
+      ['validation text', held?.lengths ?? []],
+    ] as const) {
+      const number = lengths.findIndex((length) => length + virtual > context);
+      if (number >= 0)
+        throw new CortuneError(
+          'ERR_DATA',
+          `Expected sequences of at most ${context - virtual} tokens beside the ${virtual} virtual tokens of ${method.name}, the model's context being ${context}, got ${lengths[number]} in ${noun} ${number + 1}. Use shorter blocks, or fewer virtual tokens.`,
+        );
+    }
+  }
 }
 
 /** The factors of all runs' rates. [steps, K] */

@@ -107,6 +107,11 @@ describe('refuses', () => {
     [[{ prompt: 'x', completion: ' ' }], {}, 'a completion, got ` ` (string) at number 1'],
     [[{ prompt: 'x', completion: ' y' }], { packing: 'blocks' }, '`packing`'],
     [['a b', { prompt: 'rabbit '.repeat(80), completion: ' y' }], {}, 'at number 2. Shorten the prompt.'],
+    [
+      ['rabbit '.repeat(20)],
+      { method: 'prompt', virtualTokens: 60 },
+      'at most 4 tokens beside the 60 virtual tokens of prompt',
+    ],
     [['a b'], { runs: [] }, '`runs`'],
     [['a b'], { runs: [{ lr: 1e-3 }], lr: [1e-3] }, '`lr`'],
     [['a b'], { runs: [{ lr: Number.NaN }] }, '`lr`'],
