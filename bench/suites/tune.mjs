@@ -10,6 +10,7 @@ import { loadModel } from '../../dist/index.js';
 import { methodOf } from '../../dist/tune/methods.js';
 import { loraFlops } from '../harness/flops.mjs';
 import { modelFolder } from '../harness/models.mjs';
+import { noBf16 } from '../harness/precision.mjs';
 import { caseOf, compare, median, unavailable } from '../harness/rounds.mjs';
 import { sentences } from '../harness/texts.mjs';
 import { batchesOf, ourLosses, ourSeconds } from '../tune/ours.mjs';
@@ -129,7 +130,7 @@ function missing({ method, precision }) {
   } catch (error) {
     return error.message;
   }
-  return precision === 'bf16' ? 'Precision bf16 is not there yet.' : undefined;
+  return precision === 'bf16' ? noBf16 : undefined;
 }
 
 async function* timings(bench) {
