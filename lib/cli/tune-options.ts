@@ -67,7 +67,7 @@ export function tuneOptions(yargs: Argv): Argv<TuneCommandOptions> {
     })
     .option('halving', {
       type: 'number',
-      describe: 'One run in so many goes on after each rung (successive halving)',
+      describe: 'One run in so many of a batch goes on after each rung (successive halving)',
     })
     .option('rungs', { type: 'string', describe: 'With --halving: the updates after which runs are compared' })
     .option('method', {

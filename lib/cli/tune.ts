@@ -114,6 +114,12 @@ async function run(options: TuneCommandOptions, ctx: CommandContext): Promise<vo
   let last: TuneResult | undefined;
   const parts = sweep(model, examples, {
     ...sweepOptions,
+    onPrepared: ({ fresh, data }) => {
+      if (fresh.length > 0)
+        ctx.note(
+          `${model.name} has no ${fresh.join(', ')} for objective ${data.objective}: drawn at random, as transformers does.`,
+        );
+    },
     ...(validation ? { validation } : {}),
     ...(from ? { from } : {}),
   });
@@ -125,8 +131,6 @@ async function run(options: TuneCommandOptions, ctx: CommandContext): Promise<vo
         await saveRun(model, result, k, grid[number]!.name, { out, force: options.force, signal: ctx.signal }),
       );
   }
-  if (last!.fresh.length > 0)
-    ctx.note(`${model.name} has no ${last!.fresh.join(', ')}: drawn at random, as transformers does.`);
   const { objective, classes, fresh } = last!;
   ctx.result(
     {

@@ -9,6 +9,8 @@ export interface SweepOptions extends TuneOptions {
   runs: readonly RunOptions[];
   /** Bytes that the process may take. Default: no limit. */
   memory?: number | undefined;
+  /** Called once before tuning begins, when everything that can be refused has been. */
+  onPrepared?: (prepared: Prepared) => void;
 }
 
 /** One lane batch of a sweep: the numbers of its runs, and what they came to. Dispose its lanes. */
@@ -56,6 +58,7 @@ export async function* sweep(
   options: SweepOptions,
 ): AsyncGenerator<SweepPart, void, undefined> {
   const prepared = prepare(model, examples, options);
+  options.onPrepared?.(prepared);
   for (const runs of await divide(model, prepared, options)) {
     const own = runs.map((k) => options.runs[k]!);
     yield { runs, result: await tune(model, examples, { ...options, runs: own }) };

@@ -136,6 +136,13 @@ it('completions, held-out texts, early stopping and halving', () => {
   expect(runs.some(({ stopped }) => stopped?.by === 'halving' || stopped?.by === 'patience')).toBe(true);
 });
 
+it('says before tuning which parts of a head are drawn at random', () => {
+  const args = ['tune', '--model', tinyModel('bert'), '--text', texts, '--steps', '2', '--out', at('bert')];
+  const { status, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
+  expect(status).toBe(0);
+  expect(stderr).toContain('has no cls.predictions.transform.dense.weight');
+});
+
 it('classes from a table, with the head beside the adapter', () => {
   const table = file(
     'classes.csv',
