@@ -82,6 +82,7 @@ export function permutations(folds: readonly Pick<FoldRows, 'test'>[], options: 
   return async (predictions, responses, job) => {
     using tensor = tensorOf(responses);
     const scored = scoredArgs(predictions, tensor ?? (responses as Tensor), folds);
+    checkHeld('permutations', made, Math.min(kHeldPermuted, predictions.shape[1]!));
     const found = await runJob(
       (onProgress) =>
         native().permutedScores({ ...scored, orders, phases, twoSided: alternative === 'two-sided' }, onProgress),
@@ -158,6 +159,7 @@ export function resampling(folds: readonly Pick<FoldRows, 'test'>[], options: Bo
   return async (predictions, responses, job) => {
     using tensor = tensorOf(responses);
     const scored = scoredArgs(predictions, tensor ?? (responses as Tensor), folds);
+    checkHeld('resamples', resamples, 8 * Math.min(kHeldResampled, predictions.shape[1]!));
     const found = await runJob((onProgress) => native().resampledScores({ ...scored, draws, level }, onProgress), job);
     const known = found.r.filter((r) => !Number.isNaN(r));
     return {
@@ -168,6 +170,16 @@ export function resampling(folds: readonly Pick<FoldRows, 'test'>[], options: Bo
       mean: { value: known.reduce((sum, r) => sum + r, 0) / known.length, ...percentiles(found.mean, level) },
     };
   };
+}
+
+/** Targets whose scores native code holds at a time (native/analysis/resample.cc), and scores held at most: 2 GB. */
+const kHeldPermuted = 4096;
+const kHeldResampled = 512;
+const kMostHeld = 2.5e8;
+
+function checkHeld(name: string, made: number, width: number): void {
+  const most = Math.floor(kMostHeld / width);
+  if (made > most) throw expected(name, `at most ${most} for so many targets`, made);
 }
 
 function partSizes(folds: readonly Pick<FoldRows, 'test'>[]): number[] {

@@ -64,6 +64,7 @@ export function surrogateOrders(how: Exchange, sizes: readonly number[], count: 
   if (how.kind === 'phase')
     throw expected('exchange', 'an exchange of rows: `block:ROWS`, `circular` or `rows`', 'phase');
   if (how.kind === 'block') checkBlocks(how.length, sizes);
+  checkPlaces('permutations', count, total);
   const orders = new Int32Array(count * total);
   for (let k = 0, at = 0; k < count; k++) {
     let from = 0;
@@ -112,10 +113,20 @@ function exchanged(how: Exclude<Exchange, { kind: 'phase' }>, size: number, rand
     .flatMap((b) => Array.from({ length: Math.min(how.length, size - b * how.length) }, (_, i) => b * how.length + i));
 }
 
+/** Places of exchanges that are made at most: 800 MB of them. */
+const kMostPlaces = 2e8;
+
+/** Throws a RangeError when so many exchanges of so many rows would not fit in memory. */
+function checkPlaces(name: string, count: number, rows: number): void {
+  const most = Math.floor(kMostPlaces / rows);
+  if (count > most) throw expected(name, `at most ${most} for ${rows} rows`, count);
+}
+
 /** Shifts of phases, uniform on the circle: [count, sum of floor(size / 2) + 1]. */
 export function surrogatePhases(sizes: readonly number[], count: number, seed: number): Float64Array {
   const random = new Random(seed);
   const bins = sizes.reduce((sum, size) => sum + Math.floor(size / 2) + 1, 0);
+  checkPlaces('permutations', count, 2 * bins);
   return Float64Array.from({ length: count * bins }, () => 2 * Math.PI * random.uniform());
 }
 
@@ -131,6 +142,7 @@ export function bootstrapDraws(sizes: readonly number[], length: number, count: 
     throw expected('block', `fewer than the ${Math.max(...sizes)} rows of a part`, length);
   const random = new Random(seed);
   const total = sizes.reduce((sum, size) => sum + size, 0);
+  checkPlaces('resamples', count, total);
   const draws = new Int32Array(count * total);
   for (let k = 0, at = 0; k < count; k++) {
     let from = 0;

@@ -221,6 +221,20 @@ describe('what is refused', () => {
     await expect(bootstrapScores(a, b, parts, { block: 0 })).rejects.toThrow(/number of rows, 1 or more/);
   });
 
+  it('more than memory holds', async () => {
+    const { predictions, responses } = simulated(300, 500, 0, 0, 1);
+    using kept = predictions;
+    const parts = folds(300, 2);
+    const many = { permutations: 1_000_000, resamples: 1_000_000 };
+    await expect(permutationTest(kept, responses, parts, many)).rejects.toThrow(/at most 666666 for 300 rows/);
+    using wide = Tensor.from(new Float32Array(8 * 4096), [8, 4096]);
+    const options = { exchange: 'rows', permutations: 70_000 };
+    await expect(permutationTest(wide, wide, folds(8, 2), options)).rejects.toThrow(
+      /at most 61035 for so many targets/,
+    );
+    await expect(bootstrapScores(kept, responses, parts, many)).rejects.toThrow(/at most 666666 for 300 rows/);
+  });
+
   it('stops when asked', async () => {
     const { predictions, responses } = simulated(300, 2000, 0, 0, 1);
     using kept = predictions;
