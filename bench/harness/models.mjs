@@ -1,8 +1,9 @@
 /** The models of the benchmarks, as Hugging Face folders that both sides read: the same float32 values on both. */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadModel, saveModel, tune } from '../../dist/index.js';
+import { cacheDir, installFolder, withLock } from '../../dist/native/cache.js';
 
 const kGpt2Small = {
   model_type: 'gpt2',
@@ -31,18 +32,11 @@ async function exportTo(folder, model, changes) {
 }
 
 /** SmolLM2-135M with its trained weights. */
-async function smollm2(folder) {
-  const model = await loadModel('smollm2-135m');
-  await exportTo(folder, model, {});
-  model.dispose();
-}
+const smollm2 = (folder, source) => exportTo(folder, source, {});
 
 /** Random weights in the shape of GPT-2 small, read through SmolLM2's tokenizer, whose ids all fit. */
-async function gpt2(folder) {
-  const source = await loadModel('smollm2-135m');
+async function gpt2(folder, source) {
   const parts = source.tokenizerParts();
-  source.dispose();
-  await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'config.json'), JSON.stringify(kGpt2Small));
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(parts.json));
   await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(parts.config));
@@ -53,9 +47,17 @@ async function gpt2(folder) {
 
 const kModels = { 'SmolLM2-135M': smollm2, 'GPT-2-small shape': gpt2 };
 
-/** The folder of a model, made on first use inside `bench.folder`. */
-export async function modelFolder(bench, name) {
-  const folder = join(bench.folder, name.replaceAll(' ', '-'));
-  if (!existsSync(join(folder, 'model.safetensors'))) await kModels[name](folder);
-  return folder;
+/** The folder of a model in the user cache, made on first use; of SmolLM2 as it is resolved on this machine. */
+export async function modelFolder(name) {
+  const source = await loadModel('smollm2-135m');
+  try {
+    const folder = join(cacheDir(), 'bench', `${name.replaceAll(' ', '-')}-${source.hash.slice(0, 12)}`);
+    const make = async () => {
+      if (!existsSync(folder)) await installFolder(folder, (staging) => kModels[name](staging, source));
+    };
+    await withLock(`${folder}.lock`, make);
+    return folder;
+  } finally {
+    source.dispose();
+  }
 }

@@ -169,7 +169,7 @@ async function* ofStory(bench, model, peer) {
 }
 
 export async function* run(bench) {
-  const folder = await modelFolder(bench, kModel);
+  const folder = await modelFolder(kModel);
   const model = await loadModel(folder);
   const peer = bench.peer('embed.py');
   await peer.ask({ op: 'start', folder });

@@ -71,8 +71,8 @@ class Match {
 
   async start() {
     const { bench, modelName, method } = this;
-    this.folder = await modelFolder(bench, modelName);
-    this.adapter = method === 'full' ? undefined : join(this.folder, `adapter-${method}`);
+    this.folder = await modelFolder(modelName);
+    this.adapter = method === 'full' ? undefined : join(bench.folder, `adapter-${modelName}-${method}`);
     this.model = await loadModel(this.folder);
     this.texts = await sentences(200);
     this.peer = bench.peer('tune.py');
