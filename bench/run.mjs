@@ -87,6 +87,7 @@ async function main() {
 try {
   await main();
 } catch (error) {
-  process.stderr.write(`${error instanceof Usage ? error.message : error.stack}\n`);
-  process.exitCode = error instanceof Usage ? 2 : 1;
+  const wrong = error instanceof Usage || error.code?.startsWith('ERR_PARSE_ARGS');
+  process.stderr.write(`${wrong ? error.message : error.stack}\n`);
+  process.exitCode = wrong ? 2 : 1;
 }
