@@ -112,46 +112,76 @@ void Selective::choose_weights() {
   }
 }
 
-// Of every group, a share of its units; where that is no whole number, some groups of a kind, drawn, have one
-// more, so that the share of the kind is right (the paper: of three feed-forward matrices one or two).
-void Selective::choose_modules() {
+// One number for each unit and lane: drawn, or the mean score of its values. [units][k]
+std::vector<std::vector<double>> Selective::score_units(const std::vector<int64_t>& unit, size_t count) {
+  std::vector<std::vector<double>> scores(count, std::vector<double>(lanes(), 0));
+  if (spec_.options.text("rule", "random") == "random") {
+    for (int64_t k = 0; k < lanes(); ++k) {
+      const auto drawn = at::empty({static_cast<int64_t>(count)}, at::kDouble).uniform_(0, 1, draws_[k]);
+      for (size_t u = 0; u < count; ++u) scores[u][k] = drawn[static_cast<int64_t>(u)].item<double>();
+    }
+    return scores;
+  }
+  std::vector<double> sizes(count, 0);
+  for (size_t i = 0; i < unit.size(); ++i) {
+    if (unit[i] < 0) continue;
+    const auto values = score(i).flatten(1);
+    const auto sums = values.sum(1);
+    sizes[unit[i]] += static_cast<double>(values.size(1));
+    for (int64_t k = 0; k < lanes(); ++k) scores[unit[i]][k] += sums[k].item<double>();
+  }
+  for (size_t u = 0; u < count; ++u)
+    for (auto& sum : scores[u]) sum /= sizes[u];
+  return scores;
+}
+
+// Of every group, a share of its units, those of the highest scores; where that is no whole number, some
+// groups of a kind, drawn, have one more, so that the share of the kind is right (half fine-tuning: of three
+// feed-forward matrices one or two).
+std::vector<int64_t> Selective::choose_units(const Units& units, const std::vector<double>& scores,
+                                             at::Generator& draws) const {
   const double share = spec_.options.number("share", 0.5);
+  std::vector<int64_t> chosen;
+  for (const auto& [kind, groups] : units) {
+    const auto order =
+        at::empty({static_cast<int64_t>(groups.size())}, at::kFloat).uniform_(0, 1, draws).argsort();
+    double wanted = 0, taken = 0;
+    for (size_t j = 0; j < groups.size(); ++j) {
+      auto group = groups[order[static_cast<int64_t>(j)].item<int64_t>()];
+      std::stable_sort(group.begin(), group.end(),
+                       [&](int64_t a, int64_t b) { return scores[a] > scores[b]; });
+      wanted += share * static_cast<double>(group.size());
+      const auto size = static_cast<int64_t>(group.size());
+      const int64_t count = std::clamp<int64_t>(std::llround(wanted - taken), 0, size);
+      taken += static_cast<double>(count);
+      chosen.insert(chosen.end(), group.begin(), group.begin() + count);
+    }
+  }
+  return chosen;
+}
+
+void Selective::choose_modules() {
   const auto unit = whole_numbers(spec_.options.list("unit")),
              group = whole_numbers(spec_.options.list("group")),
              kind = whole_numbers(spec_.options.list("kind"));
   if (unit.size() != spec_.targets.size())
     fail(Code::kArgument, "Expected `unit` to hold a number for every target.");
-  std::vector<std::vector<double>> scores(group.size(), std::vector<double>(lanes(), 0));
-  for (size_t i = 0; i < unit.size(); ++i) {
-    if (unit[i] < 0) continue;
-    const auto mean = score(i).flatten(1).mean(1);
-    for (int64_t k = 0; k < lanes(); ++k) scores[unit[i]][k] += mean[k].item<double>();
+  Units units;
+  for (size_t g = 0; g < kind.size(); ++g) {
+    std::vector<int64_t> members;
+    for (size_t u = 0; u < group.size(); ++u)
+      if (group[u] == static_cast<int64_t>(g)) members.push_back(static_cast<int64_t>(u));
+    units[kind[g]].push_back(std::move(members));
   }
-  std::vector<std::vector<float>> learns(group.size(), std::vector<float>(lanes(), 0));
+  const auto scores = score_units(unit, group.size());
+  auto learns = at::zeros({lanes(), static_cast<int64_t>(group.size())}, at::kFloat);
   for (int64_t k = 0; k < lanes(); ++k) {
-    std::map<int64_t, std::vector<int64_t>> groups_of;  // by kind
-    for (size_t g = 0; g < kind.size(); ++g) groups_of[kind[g]].push_back(static_cast<int64_t>(g));
-    for (auto& [number, groups] : groups_of) {
-      const auto order =
-          at::empty({static_cast<int64_t>(groups.size())}, at::kFloat).uniform_(0, 1, draws_[k]).argsort();
-      double wanted = 0, taken = 0;
-      for (size_t j = 0; j < groups.size(); ++j) {
-        const int64_t g = groups[order[static_cast<int64_t>(j)].item<int64_t>()];
-        std::vector<int64_t> units;
-        for (size_t u = 0; u < group.size(); ++u)
-          if (group[u] == g) units.push_back(static_cast<int64_t>(u));
-        std::stable_sort(units.begin(), units.end(),
-                         [&](int64_t a, int64_t b) { return scores[a][k] > scores[b][k]; });
-        wanted += share * static_cast<double>(units.size());
-        const auto count = static_cast<size_t>(std::llround(wanted - taken));
-        taken += static_cast<double>(count);
-        for (size_t u = 0; u < std::min(count, units.size()); ++u) learns[units[u]][k] = 1;
-      }
-    }
+    std::vector<double> own;
+    for (const auto& each : scores) own.push_back(each[k]);
+    for (const auto u : choose_units(units, own, draws_[k])) learns[k][u] = 1;
   }
   for (size_t i = 0; i < unit.size(); ++i)
-    select(i, unit[i] < 0 ? at::ones({lanes(), 1}, at::kFloat)
-                          : at::tensor(learns[unit[i]], at::kFloat).view({lanes(), 1}));
+    select(i, unit[i] < 0 ? at::ones({lanes(), 1}, at::kFloat) : learns.narrow(1, unit[i], 1).contiguous());
 }
 
 void Selective::keep_more(const std::vector<int64_t>& lanes) {

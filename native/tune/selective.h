@@ -30,6 +30,11 @@ class Selective : public Whole {
   int64_t round_at(int64_t step) const;
   void choose();
   void choose_given(const std::vector<double>& rounds);
+  // Units by kind and group.
+  using Units = std::map<int64_t, std::vector<std::vector<int64_t>>>;
+  std::vector<std::vector<double>> score_units(const std::vector<int64_t>& unit, size_t count);
+  std::vector<int64_t> choose_units(const Units& units, const std::vector<double>& scores,
+                                    at::Generator& draws) const;
   void choose_modules();
   void choose_weights();
   at::Tensor score(size_t target);  // [k, ...] as the target
