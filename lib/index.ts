@@ -72,6 +72,7 @@ export { type MatValue, parseMat } from './data/formats/mat.js';
 export type { Dataset, Matrix, Stimuli, Target, Word } from './data/types.js';
 export { type Context, type EmbedOptions, embed, embedLanes, embedWords, type Pool } from './embed/embed.js';
 export { parseAlphas } from './encode/alphas.js';
+export { type BandedOptions, type BandedScores, encodeBanded } from './encode/banded.js';
 export * from './encode/encode.js';
 export { type FoldOptions, makeFolds, parseFolds } from './encode/folds.js';
 export { type RefitPermutedOptions, type RefitPermutedScores, refitPermuted } from './encode/permute.js';

@@ -70,7 +70,7 @@ def fixed(request):
     start = time.perf_counter()
     model = {"kernel": KernelRidgeCV, "primal": RidgeCV}[request["model"]](alphas=alphas, cv=split(len(Y), request["folds"]), fit_intercept=True)
     model.fit(X, Y)
-    return answer(request, start, alpha=backend.to_numpy(model.best_alphas_), error=-backend.to_numpy(model.cv_scores_).max(0))
+    return answer(request, start, alpha=backend.to_numpy(model.best_alphas_), mse=-np.atleast_2d(backend.to_numpy(model.cv_scores_)).max(0))
 
 
 def permute(request):
@@ -128,7 +128,7 @@ def banded(request):
     params = dict(n_iter=np.array(request["gammas"], dtype=X.dtype), alphas=alphas, progress_bar=False, return_alphas=True)
     model = MultipleKernelRidgeCV(kernels="precomputed", solver="random_search", cv=split(len(Y), request["folds"]), fit_intercept=True, solver_params=params)
     model.fit(Ks, Y)
-    return answer(request, start, deltas=backend.to_numpy(model.deltas_), error=-backend.to_numpy(model.cv_scores_).max(0))
+    return answer(request, start, deltas=backend.to_numpy(model.deltas_), mse=-np.atleast_2d(backend.to_numpy(model.cv_scores_)).max(0))
 
 
 if __name__ == "__main__":

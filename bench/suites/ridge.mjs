@@ -2,7 +2,12 @@
  * Ridge against himalaya, scikit-learn and numpy: same data, folds and alphas, float32, equal threads; scores and alphas must agree with the
  * peer's float64 before times are compared.
  */
-import { encode, parseAlphas, refitPermuted } from '../../dist/index.js';
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { drawWeights } from '../../dist/encode/banded.js';
+import { encode, encodeBanded, parseAlphas, refitPermuted, Tensor } from '../../dist/index.js';
+import { runJob } from '../../dist/native/jobs.js';
+import { native } from '../../dist/native/load.js';
 import { Random } from '../../dist/random.js';
 import { caseOf, compare, secondsOf } from '../harness/rounds.mjs';
 import { checkEqual, firstTargets, makeData, writeData } from '../ridge/data.mjs';
@@ -34,6 +39,7 @@ const kNested = [
     targets: 6,
     alphas: 20,
     goal: 5,
+    rounds: 2,
   },
   {
     name: 'nested 5 x 5, 20 alphas, n 384, p 768, 13 layers, 20,000 targets',
@@ -59,15 +65,15 @@ const kNested = [
 
 const grouped = (count) => count.toLocaleString('en-US');
 
-/** Peers that were the fastest two on fewer targets (and layers). */
-async function fastest(kinds, ask) {
+/** Peers that were the fastest on fewer targets (and layers). */
+async function fastest(kinds, ask, count = 2) {
   const times = [];
   for (const kind of kinds) {
     await ask(kind);
     times.push({ kind, seconds: (await ask(kind)).seconds });
   }
   times.sort((a, b) => a.seconds - b.seconds);
-  return times.slice(0, 2).map(({ kind }) => kind);
+  return times.slice(0, count).map(({ kind }) => kind);
 }
 
 /** A case of few rounds is too long to warm up: its peers ran on fewer targets just before. */
@@ -117,10 +123,11 @@ async function fixedCase(spec, name, peer, bench) {
     check: true,
   });
   checkEqual(name, 'alphas', folds.alpha.subarray(0, checked), reference.alpha);
-  checkEqual(name, 'errors', folds.error, reference.error);
+  checkEqual(name, 'errors', folds.error, reference.mse);
   const kinds = models.flatMap((model) => kBackends.map((backend) => ({ model, backend })));
   if (!spec.models && spec.alphas === 10) kinds.push(...kBackends.map((backend) => ({ model: 'primal', backend })));
-  const chosen = await fastest(kinds, (kind) => peer.ask({ ...base, ...kind, targets: spec.targets / 10 }));
+  const ask = (kind) => peer.ask({ ...base, ...kind, targets: spec.targets / 10 });
+  const chosen = await fastest(kinds, ask, spec.rounds ? 1 : 2);
   const peers = chosen.map((kind) => ({
     name: `himalaya ${kind.model === 'kernel' ? 'KernelRidgeCV' : 'RidgeCV'}, ${kind.backend} float32`,
     run: async () => (await peer.ask({ ...base, ...kind, targets: spec.targets })).seconds,
@@ -165,9 +172,8 @@ async function nestedCase(spec, peer, bench) {
   const dtypes = many ? ['float32'] : ['float32', 'float64'];
   const kinds = kBackends.flatMap((backend) => dtypes.map((dtype) => ({ backend, dtype })));
   const sample = { layers: 1, targets: many ? spec.targets / 10 : spec.targets };
-  const chosen = await fastest(kinds, (kind) => peer.ask({ ...base, ...kind, ...sample }));
-  const timedKinds = many ? chosen.slice(0, 1) : chosen;
-  const peers = timedKinds.map((kind) => ({
+  const chosen = await fastest(kinds, (kind) => peer.ask({ ...base, ...kind, ...sample }), 1);
+  const peers = chosen.map((kind) => ({
     name: `himalaya KernelRidgeCV, ${kind.backend} ${kind.dtype}`,
     run: async () => (await peer.ask({ ...base, ...kind, layers: spec.layers, targets: spec.targets })).seconds,
   }));
@@ -181,7 +187,7 @@ const kPermute = '1,000 permutations, t 20,000, fixed alphas, n 627, p 768, 5 fo
 
 /** Both sides do some of the permutations, and are multiplied; ours sets up in every measurement. */
 async function permuteCase(peer, bench) {
-  const [mine, theirs] = [50, 3];
+  const [mine, theirs] = [20, 2];
   const { features, responses } = makeData(small);
   const file = await writeData(bench.folder, { features, responses });
   const options = { folds: 'contiguous:5', alphas: kAlphas(10), standardize: 'center', precision: 'single' };
@@ -204,8 +210,8 @@ async function permuteCase(peer, bench) {
   const peers = ['sklearn', 'numpy'].map((how) => ({
     name:
       how === 'numpy'
-        ? 'numpy, SVDs made beforehand (3 permutations, multiplied)'
-        : 'scikit-learn Ridge(svd) (3 permutations, multiplied)',
+        ? 'numpy, SVDs made beforehand (2 permutations, multiplied)'
+        : 'scikit-learn Ridge(svd) (2 permutations, multiplied)',
     run: async () => (1000 / theirs) * (await peer.ask({ ...base, how, orders: some })).seconds,
   }));
   const ours = async () =>
@@ -216,6 +222,131 @@ async function permuteCase(peer, bench) {
   return timedCase;
 }
 
+const kBanded = { n: 627, p: 768, targets: 5000, folds: 5, alphas: 10, tried: 100 };
+const kBandedName = 'banded ridge, 2 bands, 100 random-search iterations, t 5,000, n 627, p 768, 5 folds, 10 alphas';
+
+/** Ours does all 100 weights of the bands; the peer a sixth of them, multiplied, weights and errors compared on these. */
+async function bandedCase(peer, bench) {
+  const { features: layered, responses } = makeData(kBanded);
+  const features = Tensor.from(layered.toArray(), [kBanded.n, kBanded.p]);
+  const file = await writeData(bench.folder, { features: layered, responses });
+  const alphas = [...parseAlphas(kAlphas(kBanded.alphas))];
+  const drawn = drawWeights(kBanded.tried, 2, 1);
+  const gammas = Array.from({ length: kBanded.tried }, (_, g) => [...drawn.subarray(2 * g, 2 * g + 2)]);
+  const part = gammas.slice(0, 16);
+  const sizes = [384, 384];
+  const options = {
+    sizes,
+    alphas,
+    folds: 'contiguous:5',
+    selection: 'fixed',
+    standardize: 'center',
+    precision: 'single',
+    refine: 0,
+  };
+  const base = { op: 'banded', file, folds: 5, sizes, alphas, targets: kBanded.targets, gammas: part, check: false };
+  const some = firstTargets(responses, 500);
+  const mine = await encodeBanded(features, some, { ...options, gammas: part });
+  const reference = await peer.ask({ ...base, targets: 500, backend: 'numpy', dtype: 'float64', check: true });
+  checkEqual(kBandedName, 'errors', mine.error, reference.mse);
+  checkEqual(
+    kBandedName,
+    'alphas',
+    Array.from(mine.gamma, (gamma, i) => gamma / mine.alpha[i % 500]),
+    reference.deltas.map(Math.exp),
+  );
+  const few = (kind) => peer.ask({ ...base, ...kind, gammas: part.slice(0, 3) });
+  const peers = (
+    await fastest(
+      kBackends.map((backend) => ({ backend })),
+      few,
+      1,
+    )
+  ).map((kind) => ({
+    name: `himalaya MultipleKernelRidgeCV, ${kind.backend} float32 (16 iterations, multiplied)`,
+    run: async () => (kBanded.tried / part.length) * (await peer.ask({ ...base, ...kind })).seconds,
+  }));
+  const ours = () => secondsOf(() => encodeBanded(features, responses, { ...options, gammas }));
+  const limit = 'the eigendecompositions of every fold and weighting, which both sides do';
+  const result = await timed({ name: kBandedName, goal: 3, ours, peers, rounds: 1, limit }, bench);
+  for (const tensor of [features, layered, responses, some]) tensor.dispose();
+  return result;
+}
+
+const kMatch = '2v2 over all pairs, n 627, p 768';
+
+/** Both rivals: a double loop over every tenth row's pairs, multiplied, and a matrix of correlations. */
+async function* matchCases(peer, bench) {
+  const { features, responses } = makeData({ n: 627, p: 768, targets: 768 });
+  const predicted = Tensor.from(features.toArray(), [1, 627, 768]);
+  const file = await writeData(bench.folder, {
+    predicted: Tensor.from(features.toArray(), [627, 768]),
+    actual: responses,
+  });
+  const work = () =>
+    runJob(() =>
+      native().matchRows({
+        predicted: predicted.handle,
+        actual: responses.handle,
+        metric: 'correlation',
+        groups: new Int32Array(),
+        orders: new Int32Array(),
+      }),
+    );
+  const { wins, pairs } = await work();
+  const { accuracy } = await peer.ask({ op: 'match', how: 'matrix', file, check: true });
+  checkEqual(kMatch, 'accuracy', [wins[0] / pairs[0]], accuracy);
+  for (const [how, step, goal, label] of [
+    ['loop', 10, 50, 'numpy, a double loop over a tenth of the rows, multiplied'],
+    ['matrix', 1, 3, 'numpy, one matrix of correlations'],
+  ]) {
+    const ask = async () => {
+      const { seconds, pairs: done } = await peer.ask({ op: 'match', how, step, file, check: false });
+      return (seconds * pairs[0]) / done;
+    };
+    const spec = {
+      name: `${kMatch}, against ${how === 'loop' ? 'a loop' : 'a matrix'}`,
+      goal,
+      ours: () => secondsOf(work),
+      peers: [{ name: label, run: ask }],
+    };
+    yield await timed(spec, bench);
+  }
+  for (const tensor of [features, responses, predicted]) tensor.dispose();
+}
+
+const kMemory = 'memory at t 200,000 (n 600, p 768, 5 folds, 10 alphas), streamed from a .npy file';
+
+/** A process of its own encodes 200,000 and 100,000 targets of one file; the most memory it ever held, and time against half the targets. */
+async function* memoryCases(bench) {
+  const script = fileURLToPath(new URL('../ridge/memory.mjs', import.meta.url));
+  const measure = (targets) =>
+    JSON.parse(
+      execFileSync(process.execPath, [script, bench.folder, String(targets), String(bench.threads)], {
+        encoding: 'utf8',
+      }),
+    );
+  const [half, whole] = [measure(100_000), measure(200_000)];
+  const allowed = 2 * 1024 ** 3;
+  yield caseOf({
+    name: kMemory,
+    goal: 1,
+    unit: 'bytes',
+    ours: whole.bytes,
+    peer: allowed,
+    peerName: '2 GiB allowed',
+    ratios: [allowed / whole.bytes],
+  });
+  yield caseOf({
+    name: `${kMemory}: time against twice that of half the targets`,
+    goal: 0.9,
+    ours: whole.seconds,
+    peer: 2 * half.seconds,
+    peerName: 'twice half the targets',
+    ratios: [(2 * half.seconds) / whole.seconds],
+  });
+}
+
 export async function* run(bench) {
   const peer = bench.peer('ridge.py');
   for (const spec of kFixed) {
@@ -224,4 +355,7 @@ export async function* run(bench) {
   }
   for (const spec of kNested) if (bench.wants(spec.name)) yield await nestedCase(spec, peer, bench);
   if (bench.wants(kPermute)) yield await permuteCase(peer, bench);
+  if (bench.wants(kMatch)) yield* matchCases(peer, bench);
+  if (bench.wants(kBandedName)) yield await bandedCase(peer, bench);
+  if (bench.wants(kMemory)) yield* memoryCases(bench);
 }

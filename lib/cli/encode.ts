@@ -1,6 +1,12 @@
 /** `cortune encode`: how well features predict responses, layer by layer, by cross-validated ridge. */
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type EncodeScores, encode } from '../encode/encode.js';
+import { ResponsesFile } from '../encode/responses.js';
+import { meanOverFolds } from '../encode/scores.js';
+import { runJob } from '../native/jobs.js';
+import { native } from '../native/load.js';
+import { Tensor } from '../tensor.js';
+import { kRidgeOptions, type RidgeOptions, ridgeSettings } from './encode-options.js';
 import {
   type FeatureOptions,
   type FitOptions,
@@ -14,15 +20,57 @@ import {
 } from './inputs.js';
 import { decimals } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
+import { checkFile } from './places.js';
 
-type Options = CommonOptions & FeatureOptions & ResponseOptions & FitOptions;
+type Options = CommonOptions & FeatureOptions & ResponseOptions & FitOptions & RidgeOptions;
+
+/** The responses: read whole, or opened. */
+async function responsesOf(options: Options) {
+  if (!options.stream) {
+    const { matrix, columns, groups } = await readResponses(options);
+    return { responses: matrix, columns, groups };
+  }
+  const file = await ResponsesFile.open(options.responses);
+  return { responses: file, columns: Array.from({ length: file.shape[1]! }, (_, i) => String(i)), groups: undefined };
+}
+
+/** Every score as a tensor, and what else was kept. NaN where there is none. */
+async function writeScores(path: string, scores: EncodeScores, ctx: CommandContext): Promise<void> {
+  const { layers, folds, targets, error, ...values } = scores.folds;
+  const shape = [layers, folds, targets];
+  const made = Object.entries(values).map(
+    ([name, series]) => [name, Tensor.from(Float32Array.from(series), shape)] as const,
+  );
+  if (error) made.push(['error', Tensor.from(Float32Array.from(error), [layers, targets])]);
+  const { predictions, weights, intercepts } = scores;
+  const kept = Object.entries({ predictions, weights, intercepts }).filter(([, tensor]) => tensor !== undefined);
+  const all = new Map<string, Tensor>([...made, ...(kept as [string, Tensor][])]);
+  try {
+    await runJob(
+      () =>
+        native().writeSafetensors({
+          path,
+          names: [...all.keys()],
+          tensors: [...all.values()].map(({ handle }) => handle),
+          metadata: { targets: JSON.stringify(scores.layers[0]!.targets.map(({ name }) => name)) },
+        }),
+      { signal: ctx.signal },
+    );
+  } finally {
+    for (const tensor of all.values()) tensor.dispose();
+  }
+}
 
 async function run(options: Options, ctx: CommandContext): Promise<void> {
-  const settings = fitSettings(options);
-  const { matrix, columns, groups } = await readResponses(options);
+  const settings = {
+    ...fitSettings(options),
+    ...ridgeSettings(options, options.columns !== undefined || options.groups !== undefined),
+  };
+  if (options.out !== undefined) await checkFile(options.out);
+  const { responses, columns, groups } = await responsesOf(options);
   const { tensor, layers } = await readFeatures(options, ctx);
   using features = tensor;
-  const scores = await encode(features, matrix, {
+  const scores = await encode(features, responses, {
     ...settings,
     groups,
     names: columns,
@@ -31,7 +79,24 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
     onProgress: ctx.progress,
   });
   for (const warning of scores.warnings) ctx.note(`Note: ${warning}`);
-  ctx.result({ layers: scores.layers, warnings: scores.warnings }, () => describe(scores));
+  if (responses instanceof ResponsesFile) responses.dispose();
+  if (options.out !== undefined) await writeScores(options.out, scores, ctx);
+  ctx.result({ layers: withMore(scores), warnings: scores.warnings }, () => describe(scores));
+}
+
+/** Layers with the means over folds of the further scores that were asked for. */
+function withMore({ layers, folds }: EncodeScores) {
+  const { spearman, explained } = folds;
+  if (!spearman && !explained) return layers;
+  const mean = (values: Float64Array | undefined, l: number, t: number) => values && meanOverFolds(folds, values, l, t);
+  return layers.map(({ layer, targets }, l) => ({
+    layer,
+    targets: targets.map((target, t) => ({
+      ...target,
+      ...(spearman && { spearman: mean(spearman, l, t) }),
+      ...(explained && { explained: mean(explained, l, t) }),
+    })),
+  }));
 }
 
 /** As many targets have a column of their own in the printed table. */
@@ -63,6 +128,7 @@ export const command: CommandModule<object, Options> = {
       .options(kFeatureOptions)
       .options(kResponseOptions)
       .options(kFitOptions)
+      .options(kRidgeOptions)
       .example('$0 encode --features f.safetensors --responses bold.csv --columns IFG,STG', 'Two regions, every layer')
       .example(
         '$0 encode --features f.safetensors --responses bold.npy --folds contiguous:10 --trim 5 --json',
@@ -71,6 +137,10 @@ export const command: CommandModule<object, Options> = {
       .example(
         '$0 encode --features f.safetensors --responses runs.csv --groups run --folds grouped',
         'One run held out at a time',
+      )
+      .example(
+        '$0 encode --features f.npy --responses voxels.npy --stream --out scores.safetensors --weights',
+        'Responses larger than memory',
       )
       .epilogue(
         'Features are centred and scaled by the training rows of each outer fold. Alpha is chosen for each target: the one with the\nleast squared error on the inner folds of those rows (scaled as before, each with its own intercept). --json prints\n{layers: [{layer, targets: [{name, r, r2, alpha}]}], warnings}: means over the outer folds of the held-out Pearson r\nand R2, the geometric mean of the chosen alphas; null where a target is constant.',

@@ -3,8 +3,9 @@ import { CortuneError, expected } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { Tensor } from '../tensor.js';
+import { encodeMissing } from './missing.js';
 import { type EncodeOptions, type EncodeScores, encodeSettings, isShuffled } from './options.js';
-import { type Responses, responsesArgument, responsesShape } from './responses.js';
+import { type Responses, ResponsesFile, responsesArgument, responsesShape } from './responses.js';
 import { type FoldScores, tabulate, warningsOf } from './scores.js';
 
 export { type EncodeOptions, type EncodeScores, type ExtraScore, foldRows } from './options.js';
@@ -44,7 +45,13 @@ export async function encode(
       'ERR_DATA',
       `Expected responses to have as many rows as the features, ${n}, got ${rows}. Each row is one stimulus or volume.`,
     );
-  const settings = encodeSettings(n, t, options);
+  if (options.missing === 'drop') {
+    if (responses instanceof ResponsesFile)
+      throw expected('missing', '`error` for responses in a file; read them with a matrix to drop rows', 'drop');
+    const data = responses instanceof Tensor ? responses.toArray() : responses.data;
+    if (data.some(Number.isNaN)) return await encodeMissing(features, { data, rows, columns: t }, options, encode);
+  }
+  const settings = encodeSettings(n, features.shape.at(-1)!, t, options);
   using one = features.shape.length === 3 ? undefined : Tensor.from(features.toArray(), [1, ...features.shape]);
   const { argument, dispose } = responsesArgument(responses, names);
   const result = await runJob(

@@ -14,9 +14,10 @@ export interface EncodeOptions extends JobOptions {
   /**
    * Which held-out errors choose alpha. 'nested' (default): those of inner folds within the training rows of each fold; scores are of rows
    * that took no part. 'fixed': those of the folds themselves, as himalaya's KernelRidgeCV and scikit-learn's RidgeCV(cv=...) do; one alpha a target, and
-   * scores that are too good by that choice.
+   * scores that are too good by that choice. 'loo' and 'gcv': leave-one-out, or generalised cross-validation, of each fold's training rows in closed
+   * form, as scikit-learn's RidgeCV() does; neighbouring rows resemble each other, so with slow signals they choose alphas that are too small.
    */
-  selection?: 'nested' | 'fixed' | undefined;
+  selection?: 'nested' | 'fixed' | 'loo' | 'gcv' | undefined;
   /** Inner folds, of the same kind, that choose alpha; default 5. Not used with one alpha or fixed selection. */
   innerFolds?: number | undefined;
   /** Rows at each end of a held-out run that are not scored; default 0. */
@@ -37,6 +38,13 @@ export interface EncodeOptions extends JobOptions {
    * have errors equal to 1e-6.
    */
   precision?: 'auto' | 'single' | 'double' | undefined;
+  /** Kernel of the scaled features; default linear. Fits with another have only dual weights. */
+  kernel?: KernelOptions | undefined;
+  /**
+   * What NaN responses are: an error (default), or ('drop') rows to leave out for that target alone, in fits and scores. Targets that lack the same
+   * rows are computed together; one whose folds are left without rows has NaN scores. Not with dual weights, files, or Infinity.
+   */
+  missing?: 'error' | 'drop' | undefined;
   /** Weight of each row in the fits and in the errors that choose alpha, above 0; scores are not weighted. Default all 1. */
   sampleWeights?: ArrayLike<number> | undefined;
   /** Scores to give beside r and R2: Spearman's rank correlation, explained variance (R2 that forgives a constant offset). */
@@ -52,6 +60,14 @@ export interface EncodeOptions extends JobOptions {
    * [L, F, t]) or of the training rows ('dual': [L, F, rows, t], on centred features and responses). Dispose them. Default none.
    */
   weights?: 'primal' | 'dual' | undefined;
+}
+
+/** exp(-gamma |x - y|^2), or (gamma x . y + offset)^degree. `gamma` is 1 / columns, `offset` 1 and `degree` 3 by default. */
+export interface KernelOptions {
+  kind: 'rbf' | 'polynomial';
+  gamma?: number | undefined;
+  offset?: number | undefined;
+  degree?: number | undefined;
 }
 
 export type ExtraScore = 'spearman' | 'explained';
@@ -77,17 +93,21 @@ const kManyTargets = 2000;
 /** What native encoding is told besides the data. @throws RangeError or TypeError (ERR_ARGUMENT), ERR_DATA. */
 export function encodeSettings(
   rows: number,
+  columns: number,
   targets: number,
   options: EncodeOptions,
-): Omit<EncodeArgs, 'features' | 'responses'> {
+): Omit<EncodeArgs, 'features' | 'responses' | 'responsesFile'> {
   const alphas = parseAlphas(options.alphas ?? kDefaultAlphas);
-  const selection = oneOf('selection', options.selection, ['nested', 'fixed']);
+  const selection = oneOf('selection', options.selection, ['nested', 'fixed', 'loo', 'gcv']);
   const precision = oneOf('precision', options.precision, ['auto', 'single', 'double']);
   const scores = options.scores ?? [];
+  oneOf('missing', options.missing, ['error', 'drop']);
   for (const score of scores) oneOf('scores', score, ['spearman', 'explained']);
   const fixed = selection === 'fixed';
   return {
-    folds: fixed ? fixedFolds(rows, options) : foldRows(rows, alphas.length > 1, options),
+    folds: fixed ? fixedFolds(rows, options) : foldRows(rows, alphas.length > 1 && selection === 'nested', options),
+    selection: selection === 'loo' || selection === 'gcv' ? selection : 'folds',
+    kernel: options.kernel && kernelOf(options.kernel, columns, options),
     alphas,
     standardize: oneOf('standardize', options.standardize, ['zscore', 'center']),
     alphaPer: oneOf('alphaPer', options.alphaPer, ['target', 'shared']),
@@ -109,10 +129,23 @@ export function foldRows(rows: number, choosing: boolean, options: EncodeOptions
   return makeFolds({ rows, ...spec, inner: choosing ? (options.innerFolds ?? 5) : 0, trim, gap, groups });
 }
 
-/** One fold that trains on all rows; the folds asked for are its inner ones. */
+/** One fold that trains on all rows that some fold uses; the folds asked for are its inner ones. */
 function fixedFolds(rows: number, options: EncodeOptions): FoldRows[] {
   const inner = foldRows(rows, false, options).map(({ train, test }) => ({ train, test }));
-  return [{ train: Int32Array.from({ length: rows }, (_, row) => row), test: new Int32Array(), inner }];
+  const used = new Set(inner.flatMap(({ train, test }) => [...train, ...test]));
+  const train = Int32Array.from([...used].sort((a, b) => a - b));
+  return [{ train, test: new Int32Array(), inner }];
+}
+
+function kernelOf(kernel: KernelOptions, columns: number, options: EncodeOptions): NonNullable<EncodeArgs['kernel']> {
+  const { gamma = 1 / columns, offset = 1, degree = 3 } = kernel;
+  const kind = oneOf('kernel.kind', kernel.kind, ['rbf', 'polynomial']);
+  if (!(gamma > 0) || !Number.isFinite(gamma)) throw expected('kernel.gamma', 'a number above 0', gamma);
+  if (!Number.isFinite(offset) || offset < 0) throw expected('kernel.offset', 'a number of at least 0', offset);
+  if (!Number.isInteger(degree) || degree < 1) throw expected('kernel.degree', 'an integer of at least 1', degree);
+  if (options.weights === 'primal')
+    throw expected('weights', '`dual` with a kernel: its features have no weights', 'primal');
+  return { kind, gamma, offset, degree };
 }
 
 function rowWeights(given: ArrayLike<number>, rows: number): Float64Array {

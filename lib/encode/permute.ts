@@ -73,7 +73,7 @@ export async function refitPermuted(
     throw expected('alternative', '`greater` or `two-sided`', alternative);
   if (!(orders instanceof Int32Array) || orders.length % n !== 0)
     throw expected('orders', `an Int32Array of ${n} rows for each permutation`, orders);
-  const { folds, alphas, standardize, precision } = encodeSettings(n, t, options);
+  const { folds, alphas, standardize, precision } = encodeSettings(n, features.shape.at(-1) ?? 0, t, options);
   using one = features.shape.length === 3 ? undefined : Tensor.from(features.toArray(), [1, ...features.shape]);
   const { argument, dispose } = responsesArgument(
     responses,

@@ -47,7 +47,8 @@ export function tabulate(scores: FoldScores, layers: readonly number[], names: r
   }));
 }
 
-function meanOverFolds(
+/** Folds without a value (NaN) are passed over. */
+export function meanOverFolds(
   scores: FoldScores,
   values: Float64Array,
   layer: number,

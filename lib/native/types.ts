@@ -282,6 +282,10 @@ export interface EncodeArgs {
   alphaPer: 'target' | 'shared';
   /** One outer fold without test rows, whose inner folds both choose alpha and are scored. */
   fixed: boolean;
+  /** Whose errors choose alpha: the inner folds', or leave-one-out or generalised cross-validation of the training rows. */
+  selection: 'folds' | 'loo' | 'gcv';
+  /** exp(-gamma |x - y|^2) or (gamma x . y + offset)^degree of scaled rows; linear without. */
+  kernel?: { kind: 'rbf' | 'polynomial'; gamma: number; offset: number; degree: number } | undefined;
   /** Of products with responses; factorisations are in float64. */
   precision: 'single' | 'double';
   /** Of each row, above 0. */
@@ -417,6 +421,37 @@ export interface RefitPermutedResult {
   scores?: TensorHandle | undefined;
 }
 
+export interface BandedArgs {
+  /** [n, p] float32. */
+  features: TensorHandle;
+  responses?: TensorHandle | undefined;
+  responsesFile?: ResponsesHandle | undefined;
+  folds: FoldRows[];
+  /** Columns of each band. */
+  sizes: Int32Array;
+  /** [G, B] weights of the bands to try. */
+  gammas: Float64Array;
+  alphas: Float64Array;
+  standardize: 'center' | 'zscore';
+  fixed: boolean;
+  precision: 'single' | 'double';
+  /** Rounds of refinement around the weights that most targets chose. */
+  refine: number;
+}
+
+export interface BandedResult {
+  /** [F, t] */
+  r: Float64Array;
+  r2: Float64Array;
+  /** [F, B, t] */
+  split: Float64Array;
+  /** [outer folds, t] */
+  alpha: Float64Array;
+  error: Float64Array;
+  /** [outer folds, B, t] */
+  gamma: Float64Array;
+}
+
 /** Everything `build/Release/cortune.node` exports. */
 export interface Native {
   info(): NativeInfo;
@@ -499,6 +534,7 @@ export interface Native {
   /** A matrix of float32 or float64 in a .npy file; read piece by piece when used. */
   openResponses(args: { path: string }): Job<ResponsesHandle>;
   encode(args: EncodeArgs, onProgress?: OnProgress): Job<EncodeResult>;
+  encodeBanded(args: BandedArgs, onProgress?: OnProgress): Job<BandedResult>;
   /** Scores of one layer under permuted rows of the responses, everything fitted anew. */
   refitPermuted(args: RefitPermutedArgs, onProgress?: OnProgress): Job<RefitPermutedResult>;
 

@@ -2,6 +2,7 @@
 #include "../encode/encode.h"
 
 #include "../encode/align.h"
+#include "../encode/banded.h"
 #include "../encode/npy_responses.h"
 #include "../encode/permute.h"
 #include "args.h"
@@ -73,6 +74,15 @@ EncodeSpec encode_spec(const Args& args) {
   if (args.has("rowWeights")) spec.row_weights = args.doubles("rowWeights");
   const auto weights = args.text("weights");
   spec.weights = weights == "primal" ? Weights::kPrimal : weights == "dual" ? Weights::kDual : Weights::kNone;
+  const auto selection = args.text("selection");
+  spec.selection = selection == "loo"   ? Selection::kLeaveOneOut
+                   : selection == "gcv" ? Selection::kGeneralised
+                                        : Selection::kFolds;
+  if (args.has("kernel")) {
+    const auto kernel = args.object("kernel");
+    spec.kernel = {kernel.text("kind") == "rbf" ? Kernel::Kind::kRbf : Kernel::Kind::kPolynomial,
+                   kernel.number("gamma"), kernel.number("offset"), kernel.number("degree")};
+  }
   return spec;
 }
 
@@ -138,6 +148,38 @@ Napi::Value refit_permuted_job(const Napi::CallbackInfo& info) {
       to_refit_result);
 }
 
+Napi::Value to_banded_result(Napi::Env env, BandedScores scores) {
+  auto object = Napi::Object::New(env);
+  object.Set("r", to_float64(env, scores.r));
+  object.Set("r2", to_float64(env, scores.r2));
+  object.Set("split", to_float64(env, scores.split));
+  object.Set("alpha", to_float64(env, scores.alpha));
+  object.Set("gamma", to_float64(env, scores.gamma));
+  object.Set("error", to_float64(env, scores.error));
+  return object;
+}
+
+Napi::Value encode_banded_job(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  BandedSpec spec;
+  for (const auto& fold : args.objects("folds")) spec.folds.push_back(outer_fold(fold));
+  for (const int32_t size : args.int32s("sizes")) spec.sizes.push_back(size);
+  spec.gammas = args.doubles("gammas");
+  spec.alphas = args.doubles("alphas");
+  spec.zscore = args.text("standardize") == "zscore";
+  spec.fixed = args.flag("fixed");
+  spec.single = args.text("precision") == "single";
+  spec.refine = args.integer("refine");
+  return start_job(
+      info.Env(), info[1],
+      [features = args.handle<at::Tensor>("features"), responses = responses_argument(args),
+       spec](const Task& task) {
+        if (features->dim() != 2) fail(Code::kArgument, "Expected features [rows, columns]");
+        return encode_banded(*features, *responses(), spec, task);
+      },
+      to_banded_result);
+}
+
 Napi::Value align_rows_job(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   return start_job(
@@ -156,6 +198,7 @@ void export_encode(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "alignRows", align_rows_job);
   export_function(env, exports, "openResponses", open_responses_job);
   export_function(env, exports, "encode", encode_job);
+  export_function(env, exports, "encodeBanded", encode_banded_job);
   export_function(env, exports, "refitPermuted", refit_permuted_job);
 }
 

@@ -36,7 +36,7 @@ void check_folds(const EncodeSpec& spec, int64_t rows) {
     for (const int64_t row : fold.rows.train) training[row] = 1;
     for (size_t i = 0; i < fold.inner.size(); ++i)
       check_rows(fold.inner[i], training, name + ", inner fold " + std::to_string(i));
-    if (fold.inner.empty() && spec.alphas.size() > 1)
+    if (fold.inner.empty() && spec.alphas.size() > 1 && spec.selection == Selection::kFolds)
       fail(Code::kArgument, "Expected " + name + " to have inner folds to choose among " +
                                 std::to_string(spec.alphas.size()) + " alphas with, got none");
     if (!spec.predictions) continue;
@@ -61,6 +61,9 @@ void check_weights(const EncodeSpec& spec, int64_t rows) {
   for (const double weight : spec.row_weights)
     if (!std::isfinite(weight) || !(weight > 0))
       fail(Code::kArgument, "Expected row weights to be positive and finite");
+  if (spec.weights == Weights::kPrimal && spec.kernel.kind != Kernel::Kind::kLinear)
+    fail(Code::kArgument,
+         "Expected dual weights with a kernel that is not linear: its features have no weights");
   if (spec.weights != Weights::kDual) return;
   for (const auto& fold : spec.folds)
     if (fold.rows.train.size() != spec.folds[0].rows.train.size())

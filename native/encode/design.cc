@@ -60,6 +60,16 @@ Design make_design(const at::Tensor& layer, const RowSplit& rows, bool zscore) {
   return {all, at::tensor(scale.mean, at::kDouble), at::tensor(scale.factor, at::kDouble)};
 }
 
+at::Tensor kernel_products(const at::Tensor& rows, const Kernel& kernel) {
+  const auto products = gram(rows);
+  if (kernel.kind == Kernel::Kind::kLinear) return products;
+  if (kernel.kind == Kernel::Kind::kPolynomial)
+    return (products * kernel.gamma + kernel.offset).pow(kernel.degree);
+  const auto squares = products.diagonal();
+  const auto distances = (squares.unsqueeze(0) + squares.unsqueeze(1) - 2 * products).clamp_min(0);
+  return (distances * -kernel.gamma).exp();
+}
+
 at::Tensor gram(const at::Tensor& x) {
   constexpr int64_t kBlock = 128;
   const int64_t n = x.size(0);

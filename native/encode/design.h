@@ -13,6 +13,9 @@ struct Design {
 // Centres (and scales) the rows of `layer` [rows, p] float32 with statistics of the training rows only.
 Design make_design(const at::Tensor& layer, const RowSplit& rows, bool zscore);
 
+// Kernel of all pairs of rows [n, p] -> [n, n].
+at::Tensor kernel_products(const at::Tensor& rows, const Kernel& kernel);
+
 // X X^T; computed by blocks of rows, below the diagonal only.
 at::Tensor gram(const at::Tensor& x);  // [n, p] -> [n, n]
 

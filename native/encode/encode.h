@@ -23,6 +23,14 @@ struct OuterFold {
 };
 
 enum class Weights { kNone, kPrimal, kDual };
+// Whose errors choose alpha: inner folds', or those of the training rows in closed form (closed.h).
+enum class Selection { kFolds, kLeaveOneOut, kGeneralised };
+
+// Products of scaled, centred rows:  x . y,  exp(-gamma |x - y|^2),  (gamma x . y + offset)^degree.
+struct Kernel {
+  enum class Kind { kLinear, kRbf, kPolynomial } kind = Kind::kLinear;
+  double gamma = 1, offset = 1, degree = 3;
+};
 
 struct EncodeSpec {
   std::vector<OuterFold> folds;
@@ -35,6 +43,8 @@ struct EncodeSpec {
   bool predictions = false;
   bool spearman = false, explained = false;
   Weights weights = Weights::kNone;
+  Selection selection = Selection::kFolds;
+  Kernel kernel;
 };
 
 struct EncodeScores {

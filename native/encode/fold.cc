@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 
+#include "closed.h"
 #include "design.h"
 #include "factor.h"
 #include "inner.h"
@@ -127,10 +128,12 @@ class Fold {
       weights_ = study_.row_weights.index_select(0, to_index(fold_.rows.train));
     const auto sizes = sizes_of(study_, fold_);
     const bool choosing = study_.alphas.size(0) > 1;
-    const auto folds =
-        choosing || spec_.fixed ? inner_positions(fold_, study_.features.size(1)) : std::vector<InnerFold>{};
-    const bool apart = spec_.single || spec_.fixed || weights_.defined();
-    dual_ = apart ? design_.rows.size(1) > n_ : dual_is_cheaper(sizes);
+    const bool by_folds = spec_.selection == Selection::kFolds;
+    const bool linear = spec_.kernel.kind == Kernel::Kind::kLinear;
+    const auto folds = by_folds && (choosing || spec_.fixed) ? inner_positions(fold_, study_.features.size(1))
+                                                             : std::vector<InnerFold>{};
+    const bool apart = spec_.single || spec_.fixed || weights_.defined() || !by_folds || !linear;
+    dual_ = !linear || (apart ? design_.rows.size(1) > n_ : dual_is_cheaper(sizes));
     study_.task.check();
     if (dual_ && !apart) {
       lifted(folds, sizes);
@@ -138,7 +141,10 @@ class Fold {
     }
     refit_all(folds);
     if (!choosing) return;
-    if (spec_.single)
+    if (!by_folds)
+      closed_ = std::make_unique<ClosedErrors>(outer_, dual_, weights_, study_.alphas,
+                                               spec_.selection == Selection::kGeneralised);
+    else if (spec_.single)
       screen_ = std::make_unique<Screen>(inner_, n_, weights_, study_.alphas, study_.targets(), study_.task);
     else
       held_out_ = InnerFolds(inner_, study_.alphas, weights_);
@@ -148,7 +154,7 @@ class Fold {
   void refit_all(const std::vector<InnerFold>& folds) {
     inner_.resize(folds.size());
     const int64_t rows = design_.rows.size(0);
-    const auto products = dual_ ? gram(design_.rows) : at::Tensor();
+    const auto products = dual_ ? kernel_products(design_.rows, spec_.kernel) : at::Tensor();
     each(static_cast<int64_t>(folds.size()) + 1, [&](int64_t i) {
       study_.task.check();
       const bool last = i == static_cast<int64_t>(folds.size());
@@ -175,6 +181,7 @@ class Fold {
   }
 
   at::Tensor errors(const at::Tensor& y) const {
+    if (closed_) return closed_->errors(y);
     return screen_ ? screen_->errors(y) : held_out_.errors(y.t());  // [A, w]
   }
 
@@ -357,6 +364,7 @@ class Fold {
   std::vector<Refit> inner_;
   InnerFolds held_out_;
   std::unique_ptr<Screen> screen_;
+  std::unique_ptr<ClosedErrors> closed_;
   std::vector<int64_t> chosen_;
   Predictor predict_test_, predict_weights_;
   std::vector<Predictor> predict_inner_;

@@ -1,0 +1,81 @@
+/** Options of `cortune encode` beside those that every fit has: how alpha is chosen, kernels, missing values, what is kept. */
+
+import type { EncodeOptions, ExtraScore, KernelOptions } from '../encode/options.js';
+import { expected } from '../errors.js';
+
+export interface RidgeOptions {
+  selection: 'nested' | 'fixed' | 'loo' | 'gcv';
+  precision: 'auto' | 'single' | 'double';
+  missing: 'error' | 'drop';
+  kernel: string;
+  scores?: string | undefined;
+  stream: boolean;
+  out?: string | undefined;
+  weights: boolean;
+  predictions: boolean;
+}
+
+export const kRidgeOptions = {
+  selection: {
+    choices: ['nested', 'fixed', 'loo', 'gcv'] as const,
+    default: 'nested' as const,
+    describe:
+      'What chooses alpha: folds within the training rows; the folds that are scored (scores too good); leave-one-out or generalised cross-validation',
+  },
+  precision: {
+    choices: ['auto', 'single', 'double'] as const,
+    default: 'auto' as const,
+    describe: 'Of products with the responses; auto is single from 2,000 targets on',
+  },
+  missing: {
+    choices: ['error', 'drop'] as const,
+    default: 'error' as const,
+    describe: 'NaN responses: refuse them, or leave their rows out for that target',
+  },
+  kernel: {
+    type: 'string',
+    default: 'linear',
+    describe: 'linear, rbf, rbf:GAMMA, polynomial:DEGREE or polynomial:DEGREE:GAMMA:OFFSET',
+  },
+  scores: { type: 'string', describe: 'More scores, for --json: spearman,explained' },
+  stream: {
+    type: 'boolean',
+    default: false,
+    describe: 'Read --responses, a .npy file, piece by piece: memory does not grow with it',
+  },
+  out: { type: 'string', describe: 'Write r, r2 and alpha of every layer, fold and target to this .safetensors file' },
+  weights: { type: 'boolean', default: false, describe: 'Write the weights of every fit too (with --out)' },
+  predictions: { type: 'boolean', default: false, describe: 'Write held-out predictions too (with --out)' },
+} as const;
+
+/** Checked before anything is read. @throws RangeError (ERR_ARGUMENT). */
+export function ridgeSettings(options: RidgeOptions, columnsOrGroups: boolean): EncodeOptions {
+  const { selection, precision, missing, weights, predictions, out, stream } = options;
+  if ((weights || predictions) && out === undefined)
+    throw expected('out', 'a .safetensors file to write weights or predictions to', out);
+  if (out !== undefined && !out.endsWith('.safetensors'))
+    throw expected('out', 'a path that ends in .safetensors', out);
+  if (stream && columnsOrGroups) throw expected('stream', 'used without --columns and --groups', stream);
+  const kernel = parseKernel(options.kernel);
+  return {
+    selection,
+    precision,
+    missing,
+    predictions,
+    scores: options.scores?.split(',').map((name) => name.trim() as ExtraScore),
+    ...(kernel && { kernel }),
+    ...(weights && { weights: kernel ? 'dual' : 'primal' }),
+  };
+}
+
+function parseKernel(text: string): KernelOptions | undefined {
+  const [kind, ...rest] = text.trim().split(':');
+  const numbers = rest.map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (kind === 'linear' && rest.length === 0) return undefined;
+  const form = '`linear`, `rbf`, `rbf:GAMMA`, `polynomial:DEGREE` or `polynomial:DEGREE:GAMMA:OFFSET`';
+  if (numbers.some(Number.isNaN)) throw expected('kernel', form, text);
+  if (kind === 'rbf' && rest.length <= 1) return { kind, gamma: numbers[0] };
+  if (kind === 'polynomial' && rest.length <= 3)
+    return { kind, degree: numbers[0], gamma: numbers[1], offset: numbers[2] };
+  throw expected('kernel', form, text);
+}

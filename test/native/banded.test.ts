@@ -1,0 +1,102 @@
+/** Banded ridge: finds the band that counts, splits variance, agrees with ridge where bands weigh the same; bad input. */
+import { describe, expect, it } from 'vitest';
+import { encodeBanded } from '../../lib/encode/banded.js';
+import { encode } from '../../lib/encode/encode.js';
+import { Random } from '../../lib/random.js';
+import { Tensor } from '../../lib/tensor.js';
+
+const [n, t, sizes] = [80, 6, [5, 60, 3]];
+const p = 68;
+const random = new Random(11);
+const x = Float32Array.from({ length: n * p }, () => random.normal());
+/** Targets 0 and 1 follow the first band, 2 and 3 the last, 4 nothing, 5 is constant. */
+const y = Float32Array.from({ length: n * t }, (_, i) => {
+  const [row, j] = [Math.floor(i / t), i % t];
+  if (j === 5) return 1;
+  let sum = random.normal();
+  if (j < 2) for (let c = 0; c < 5; c++) sum += x[row * p + c]!;
+  if (j === 2 || j === 3) for (let c = 65; c < 68; c++) sum += x[row * p + c]!;
+  return sum;
+});
+const responses = { data: y, rows: n, columns: t };
+const mean = (values: Float64Array, j: number, lead = 0, leads = 1) => {
+  let sum = 0;
+  for (let f = 0; f < 5; f++) sum += values[(f * leads + lead) * t + j]! / 5;
+  return sum;
+};
+
+describe('encodeBanded', () => {
+  it('weighs the band that counts, and gives it the variance', async () => {
+    using features = Tensor.from(x, [n, p]);
+    const plain = await encode(features, responses, { standardize: 'center' });
+    const banded = await encodeBanded(features, responses, { sizes, gammas: 30, standardize: 'center' });
+    for (const [j, band] of [
+      [0, 0],
+      [1, 0],
+      [2, 2],
+      [3, 2],
+    ] as const) {
+      expect(mean(banded.gamma, j, band, 3)).toBeGreaterThan(0.7);
+      expect(mean(banded.r, j)).toBeGreaterThan(plain.layers[0]!.targets[j]!.r + 0.02);
+      expect(mean(banded.split, j, band, 3)).toBeGreaterThan(0.5);
+      for (const other of [0, 1, 2])
+        if (other !== band) expect(Math.abs(mean(banded.split, j, other, 3))).toBeLessThan(0.15);
+    }
+    for (const values of [banded.r, banded.r2, banded.split, banded.alpha, banded.gamma])
+      expect(values.filter((_, i) => i % t === 5).every(Number.isNaN)).toBe(true);
+  });
+
+  it('is ridge where the bands weigh the same, and its split sums to the explained variance', async () => {
+    using features = Tensor.from(x, [n, p]);
+    const alphas = [1, 30, 1000];
+    for (const precision of ['double', 'single'] as const) {
+      const tolerance = precision === 'double' ? 1e-9 : 1e-5;
+      const plain = await encode(features, responses, { alphas, precision, scores: ['explained'] });
+      const same = await encodeBanded(features, responses, {
+        sizes,
+        gammas: [[1, 1, 1]],
+        alphas,
+        precision,
+        refine: 0,
+      });
+      for (let i = 0; i < 5 * t; i++) {
+        if (i % t === 5) continue;
+        expect(same.alpha[i]).toBe(plain.folds.alpha[i]);
+        expect(Math.abs(same.r[i]! - plain.folds.r[i]!)).toBeLessThan(tolerance);
+        expect(Math.abs(same.r2[i]! - plain.folds.r2[i]!)).toBeLessThan(tolerance);
+        const f = Math.floor(i / t);
+        const sum = [0, 1, 2].reduce((total, b) => total + same.split[(f * 3 + b) * t + (i % t)]!, 0);
+        expect(Math.abs(sum - plain.folds.explained![i]!)).toBeLessThan(tolerance);
+      }
+    }
+  });
+
+  it('only lowers errors by refining, and draws the same weights for a seed', async () => {
+    using features = Tensor.from(x, [n, p]);
+    const run = (refine: number) => encodeBanded(features, responses, { sizes, gammas: 8, refine, seed: 3 });
+    const [coarse, fine, again] = [await run(0), await run(2), await run(2)];
+    expect(fine).toEqual(again);
+    let lower = 0;
+    for (const [i, error] of coarse.error.entries()) {
+      if (i % t === 5) continue;
+      expect(fine.error[i]).toBeLessThanOrEqual(error);
+      if (fine.error[i]! < error) lower++;
+    }
+    expect(lower).toBeGreaterThan(10);
+  });
+
+  it.each([
+    [{ sizes: [5, 60] }, /add up to the 68/],
+    [{ sizes: [68, 0] }, /at least 1/],
+    [{ sizes, gammas: 0 }, /an integer from 1/],
+    [{ sizes, gammas: [[1, 1]] }, /rows of 3 weights/],
+    [{ sizes, gammas: [[0, 0, 0]] }, /not all 0/],
+    [{ sizes, refine: -1 }, /from 0 to 10/],
+  ])('refuses %j', async (options, message) => {
+    using features = Tensor.from(x, [n, p]);
+    await expect(encodeBanded(features, responses, options)).rejects.toMatchObject({
+      code: 'ERR_ARGUMENT',
+      message: expect.stringMatching(message),
+    });
+  });
+});
