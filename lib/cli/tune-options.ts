@@ -1,5 +1,6 @@
 /** The options of `cortune tune`. */
 import type { Argv } from 'yargs';
+import { kPrecisions } from '../precision.js';
 import { kObjectives, kPackings, type Objective, type Packing } from '../tune/examples.js';
 import { kMethods } from '../tune/methods.js';
 import type { ReadExamplesOptions } from '../tune/read-examples.js';
@@ -25,6 +26,7 @@ export interface TuneCommandOptions extends CommonOptions, GridOptions, ReadExam
   dataSeed: number;
   memory?: string | undefined;
   checkpointing: boolean;
+  precision: string;
   from?: string | undefined;
   out: string;
   force: boolean;
@@ -116,6 +118,11 @@ export function tuneOptions(yargs: Argv): Argv<TuneCommandOptions> {
     .option('memory', {
       type: 'string',
       describe: 'Memory to stay within, such as 8GB: runs are divided into batches that fit',
+    })
+    .option('precision', {
+      choices: kPrecisions,
+      default: 'fp32',
+      describe: "Products with the model's weights in float32 or bfloat16 (faster with AMX or AVX512-BF16)",
     })
     .option('checkpointing', {
       type: 'boolean',

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { CortuneError } from '../errors.js';
 import { loadModel, type Model } from '../model/load.js';
+import { precisionOf } from '../precision.js';
 import { loadAdapter, saveAdapter } from '../tune/adapter.js';
 import { parseMemory } from '../tune/memory.js';
 import { methodOf } from '../tune/methods.js';
@@ -37,10 +38,22 @@ interface RunReport {
 
 function settings(options: TuneCommandOptions, grid: readonly GridRun[], ctx: CommandContext): SweepOptions {
   const { steps, batch, accumulate, packing, block, clip, dataSeed, checkpointing } = options;
+  const precision = precisionOf(options.precision);
   const { objective, evaluateEvery, patience, halving, rungs, memory } = options;
   const chosen = { objective, evaluateEvery, patience };
   return {
-    ...{ runs: grid.map(({ run }) => run), steps, batch, accumulate, packing, block, clip, dataSeed, checkpointing },
+    ...{
+      runs: grid.map(({ run }) => run),
+      steps,
+      batch,
+      accumulate,
+      packing,
+      block,
+      clip,
+      dataSeed,
+      checkpointing,
+      precision,
+    },
     ...Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined)),
     ...(halving === undefined
       ? {}

@@ -3,6 +3,8 @@ import { CortuneError, expected } from '../errors.js';
 import type { Model } from '../model/load.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
+import type { Precision } from '../native/types.js';
+import { precisionOf } from '../precision.js';
 import { Tensor } from '../tensor.js';
 import type { Lanes } from '../tune/lanes.js';
 import { type EmbedPlan, planAlone, planCumulative, splitWords } from './plan.js';
@@ -26,6 +28,8 @@ export interface EmbedOptions extends JobOptions {
   passages?: readonly string[];
   /** Tokens in one sequence at most. Default: the model's context. */
   window?: number;
+  /** Products with the model's weights in float32 (default) or bfloat16 (states then agree to about 1 %). */
+  precision?: Precision;
   /** Tuned state to put on the model. */
   lanes?: Lanes | undefined;
 }
@@ -79,12 +83,13 @@ export async function embedLanes(
   const { pool = 'last', lanes, signal, onProgress } = options;
   if (!kPools.includes(pool)) throw expected('pool', `one of ${kPools.join(', ')}`, pool);
   const layers = layerNumbers(options.layers ?? 'all', model);
+  const precision = precisionOf(options.precision);
   const { ids, lengths, spans } = plan(model, texts, options);
   const maxTokens = Math.max(16, Math.floor(kRowsPerPass / (lanes?.count ?? 1)));
   const handles = await runJob(
     (progress) =>
       native().embed(
-        { model: model.handle, lanes: lanes?.handle, ids, lengths, spans, pool, maxTokens, layers },
+        { model: model.handle, lanes: lanes?.handle, ids, lengths, spans, pool, maxTokens, layers, precision },
         progress,
       ),
     { signal, onProgress },

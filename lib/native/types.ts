@@ -159,6 +159,9 @@ export interface PackedExamples extends Packed {
   labels: Float32Array;
 }
 
+/** What products with the model's weights are made in. */
+export type Precision = 'fp32' | 'bf16';
+
 export interface EmbedArgs extends Packed {
   model: ModelHandle;
   lanes?: LanesHandle | undefined;
@@ -169,6 +172,7 @@ export interface EmbedArgs extends Packed {
   maxTokens: number;
   /** Entries of hidden_states to keep (0 the embedding output, `layers` the final). */
   layers: Int32Array;
+  precision: Precision;
 }
 
 export interface LaneSpec {
@@ -207,6 +211,8 @@ export interface TuneArgs extends PackedExamples {
   batch: number;
   /** Blocks are computed again in the backward pass instead of keeping what it needs. */
   checkpointing: boolean;
+  /** 'bf16': products with the model's weights in bfloat16 (sums in float32), everything else in float32. */
+  precision: Precision;
   /** Held-out sequences; evaluated every `every` updates (0: not in between) and after the last. */
   validation?: PackedExamples | undefined;
   every: number;

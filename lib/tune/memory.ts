@@ -7,7 +7,7 @@ import type { Footprint, MethodSpec, ObjectiveName } from '../native/types.js';
 import type { TrainingData } from './training-data.js';
 
 /** Logits of one chunk of the vocabulary projection at most, as native/train/loss.cc has it. */
-const kChunkLogits = 2 ** 22;
+const kChunkLogits = 2 ** 24;
 const kFloat = 4;
 
 /** The largest pass of a run. */
@@ -111,7 +111,7 @@ export function laneBytes(model: Model, parts: readonly LanePart[], pass: PassSi
     parts.reduce((sum, { lanes }, i) => sum + lanes * each[i]!.lane[m]!, shared),
   );
   // The rows' states and their gradients, and one chunk of logits.
-  const rows = Math.min(pass.scored, Math.max(16, Math.floor(kChunkLogits / vocabSize)));
+  const rows = Math.min(count * pass.scored, Math.max(16, Math.floor(kChunkLogits / vocabSize)));
   const loss = kFloat * (2 * count * pass.scored * hiddenSize + rows * vocabSize);
   return state + Math.max(...moments) + loss;
 }

@@ -3,7 +3,8 @@ import { CortuneError, expected } from '../errors.js';
 import type { Model } from '../model/load.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
-import type { TuneResult as NativeResult, TuneArgs } from '../native/types.js';
+import type { TuneResult as NativeResult, Precision, TuneArgs } from '../native/types.js';
+import { precisionOf } from '../precision.js';
 import { positive, share } from './checks.js';
 import type { Example, Objective, Packing } from './examples.js';
 import { type Halving, planRungs } from './halving.js';
@@ -48,6 +49,8 @@ export interface TuneOptions extends JobOptions, SharedRunOptions {
   halving?: Halving;
   /** Blocks are computed again in the backward pass: less memory, about a third more time, the same losses. Default false. */
   checkpointing?: boolean;
+  /** Products with the model's weights in float32 (default) or bfloat16: faster where the processor has AMX or AVX512-BF16. */
+  precision?: Precision;
   /** Lanes of one lane to start from instead of fresh ones (an adapter loaded before). */
   from?: Lanes;
 }
@@ -177,6 +180,7 @@ export async function tune(model: Model, examples: readonly Example[], options: 
     passes: accumulate,
     batch,
     checkpointing: options.checkpointing ?? false,
+    precision: precisionOf(options.precision),
     validation: data.held,
     ...evaluation(options, steps),
     ...planRungs(options.halving, steps, lanes.length),

@@ -35,6 +35,13 @@ std::vector<MethodSpec> read_methods(const Args& args) {
   return specs;
 }
 
+bool read_half(const Args& args) {
+  const auto precision = args.text("precision");
+  if (precision != "fp32" && precision != "bf16")
+    fail(Code::kArgument, "Expected `precision` to be fp32 or bf16, got `" + precision + "`.");
+  return precision == "bf16";
+}
+
 TrainArgs read_train_args(const Args& args) {
   const bool tokens = of_tokens(args.text("objective"));
   TrainArgs train;
@@ -44,6 +51,7 @@ TrainArgs read_train_args(const Args& args) {
   train.passes = args.integer("passes");
   train.batch = args.integer("batch");
   train.checkpointing = args.flag("checkpointing");
+  train.half = read_half(args);
   if (args.has("validation")) train.validation = read_examples(args.object("validation"), tokens);
   train.every = args.integer("every");
   train.patience = args.integer("patience");
@@ -66,7 +74,9 @@ Tuned run_tune(const Model& model, const std::vector<MethodSpec>& methods, int64
   auto lanes = std::make_shared<LaneSet>(model, methods, outputs);
   const int64_t count = lanes->lanes();
   if (from) lanes->start_from(*from);
+  lanes->set_half(args.half);
   auto result = train(model, *lanes, *make_objective(objective, lanes->head()), args, task);
+  lanes->set_half(false);
   if (lanes->lanes() < count) lanes = std::make_shared<LaneSet>(model, methods, outputs);
   for (size_t k = 0; k < result.states.size(); ++k)
     if (!result.states[k].empty()) lanes->load(static_cast<int64_t>(k), result.states[k]);

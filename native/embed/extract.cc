@@ -173,7 +173,7 @@ class Extraction {
   void run_pass(const std::vector<int64_t>& numbers) {
     std::vector<std::vector<int32_t>> sequences;
     for (const auto number : numbers) sequences.push_back(args_.sequences[number]);
-    const auto pass = model_.pass(sequences, delta_);
+    const auto pass = model_.pass(sequences, delta_, args_.half);
     const auto pooled = pooled_of(numbers, pass);
     int64_t words = 0;
     for (const auto& sequence : sequences) words += static_cast<int64_t>(sequence.size());

@@ -15,6 +15,7 @@ struct ExtractArgs {
   std::string pool;        // last | mean | first
   int64_t max_tokens = 0;  // of one pass, unless a sequence alone is longer
   std::vector<int32_t> layers;  // entries of hidden_states to keep
+  bool half = false;            // products with weights in bfloat16
 };
 
 // One [kept layers, n, C] for each lane of `delta` (one without).

@@ -6,8 +6,11 @@
 
 #include "../error.h"
 #include "../ops/attention.h"
+#include "../ops/gate.h"
 #include "../ops/linear.h"
+#include "../ops/norm.h"
 #include "../ops/record.h"
+#include "../ops/rotary.h"
 
 namespace cortune {
 
@@ -59,12 +62,16 @@ at::Tensor Pass::matrix(const std::string& name, int64_t k) const {
   return parameters.at(name);
 }
 
-at::Tensor Pass::linear(const std::string& name, const at::Tensor& x) const {
+at::Tensor Pass::linear(const std::string& name, const at::Tensor& x, const at::Tensor& residual) const {
   const auto weight = name + ".weight", bias = name + ".bias";
   const bool biased = parameters.has(bias);
-  const OwnWeights own{own_of(*this, weight), biased ? own_of(*this, bias) : std::vector<OwnParameter>()};
-  return cortune::linear(x, parameters.at(weight), biased ? parameters.at(bias) : at::Tensor(), own,
-                         delta ? delta->linear(name) : std::vector<LinearEffect>(), lanes);
+  Linear module{half ? parameters.half(weight) : parameters.at(weight),
+                biased ? parameters.at(bias) : at::Tensor(),
+                {own_of(*this, weight), {}},
+                {}};
+  if (biased) module.own.bias = own_of(*this, bias);
+  if (delta) module.effects = delta->linear(name);
+  return cortune::linear(module, x, residual, lanes);
 }
 
 at::Tensor Pass::embedding(const std::string& name, const at::Tensor& ids) const {
@@ -99,25 +106,15 @@ at::Tensor Pass::words(const std::string& name) const {
 }
 
 at::Tensor Pass::layer_norm(const std::string& name, const at::Tensor& x) const {
-  const auto weight = vector(name + ".weight"), bias = vector(name + ".bias");
-  if (weight.dim() == 1 && bias.dim() == 1)
-    return at::layer_norm(x, {x.size(-1)}, weight, bias, config.norm_eps);
-  return at::layer_norm(x, {x.size(-1)}, {}, {}, config.norm_eps) * weight + bias;
+  return norm(x, vector(name + ".weight"), vector(name + ".bias"), config.norm_eps);
 }
 
 at::Tensor Pass::rms_norm(const std::string& name, const at::Tensor& x) const {
-  const auto weight = vector(name + ".weight");
-  if (weight.dim() == 1) return at::rms_norm(x, {x.size(-1)}, weight, config.norm_eps);
-  return at::rms_norm(x, {x.size(-1)}, {}, config.norm_eps) * weight;
+  return norm(x, vector(name + ".weight"), {}, config.norm_eps);
 }
 
-at::Tensor Pass::activate(const at::Tensor& x) const {
-  if (config.activation == "silu") return at::silu(x);
-  if (config.activation == "gelu") return at::gelu(x);
-  if (config.activation == "gelu_tanh") return at::gelu(x, "tanh");
-  if (config.activation == "relu") return at::relu(x);
-  fail(Code::kConfig,
-       "Expected the activation to be silu, gelu, gelu_tanh or relu, got `" + config.activation + "`.");
+at::Tensor Pass::activate(const at::Tensor& x, const at::Tensor& up) const {
+  return gate(config.activation, x, up);
 }
 
 at::Tensor heads_of(const at::Tensor& x, int64_t heads) {
@@ -181,14 +178,7 @@ at::Tensor Pass::attention(int64_t layer, const at::Tensor& q, const at::Tensor&
   return cortune::attention(q, k, v, layout, memory_of(*this, layer, k, v), {causal, config.sliding_window});
 }
 
-at::Tensor Pass::rotate(const at::Tensor& x) const {
-  const int64_t rotated = rotary.cos.size(-1);
-  auto part = rotated == x.size(-1) ? x : x.narrow(-1, 0, rotated);
-  const auto halves = part.chunk(2, -1);
-  const auto turned = at::cat({halves[1].neg(), halves[0]}, -1);
-  part = part * rotary.cos + turned * rotary.sin;
-  return rotated == x.size(-1) ? part : at::cat({part, x.narrow(-1, rotated, x.size(-1) - rotated)}, -1);
-}
+at::Tensor Pass::rotate(const at::Tensor& x) const { return cortune::rotate(x, rotary.cos, rotary.sin); }
 
 namespace {
 

@@ -25,6 +25,7 @@ struct Pass {
   const Delta* delta;  // null for the base model
   Layout layout;
   int64_t lanes;        // K
+  bool half;            // products with weights in bfloat16, everything else in float32
   VirtualTokens added;  // as the layout counts them
   Rotary rotary;        // empty for families without
   // Filled with the keys and values that attention meets, layer after layer: [K, N, H_kv, D]. Null for no.
@@ -36,8 +37,9 @@ struct Pass {
   at::Tensor matrix(const std::string& name, int64_t k) const;
   // The same for every lane?
   bool is_shared(const std::string& name) const;
-  // x W^T + b (b when the model has `name`.bias), with the methods' effects. [K, N, in] -> [K, N, out]
-  at::Tensor linear(const std::string& name, const at::Tensor& x) const;
+  // x W^T + b (b when the model has `name`.bias), with the methods' effects, onto `residual` when given.
+  // [K, N, in] -> [K, N, out]
+  at::Tensor linear(const std::string& name, const at::Tensor& x, const at::Tensor& residual = {}) const;
   // Rows of the table `name`.weight. [N] or [K, N] -> [1 or K, N, C]
   at::Tensor embedding(const std::string& name, const at::Tensor& ids) const;
   // Rows of the word table, and the prompts of the lanes in their rows. [1 or K, N, C]
@@ -45,12 +47,13 @@ struct Pass {
   at::Tensor layer_norm(const std::string& name, const at::Tensor& x) const;
   // x / sqrt(mean(x^2) + eps) * weight (Zhang & Sennrich 2019)
   at::Tensor rms_norm(const std::string& name, const at::Tensor& x) const;
-  at::Tensor activate(const at::Tensor& x) const;
+  // The config's activation f(x), or f(x) * up. Takes both over.
+  at::Tensor activate(const at::Tensor& x, const at::Tensor& up = {}) const;
   // Scaled dot-product attention of layer `layer` within each sequence. q [K, N, H, D]; k, v [K, N, H_kv, D]
   // -> [K, N, H * D]
   at::Tensor attention(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                        bool causal) const;
-  // Rotates the first D_rot channels of each head. [K, N, H, D]
+  // Rotates the first D_rot channels of each head, in place. [K, N, H, D]
   at::Tensor rotate(const at::Tensor& x) const;
 };
 

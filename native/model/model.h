@@ -24,7 +24,7 @@ class Model {
   void check(const Layout& layout) const;
   // A pass over sequences, packed in their order, with the virtual tokens that the lanes of `delta` (null:
   // the base model alone) put before them. Checks them.
-  Pass pass(const std::vector<std::vector<int32_t>>& sequences, const Delta* delta) const;
+  Pass pass(const std::vector<std::vector<int32_t>>& sequences, const Delta* delta, bool half = false) const;
 
   // Every parameter of the family at this config.
   virtual std::vector<ParameterSpec> declare() const = 0;

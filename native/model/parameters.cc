@@ -22,9 +22,18 @@ const at::Tensor& Parameters::at(const std::string& name) const {
   return found->second;
 }
 
+const at::Tensor& Parameters::half(const std::string& name) const {
+  const std::lock_guard<std::mutex> guard(*halving_);
+  auto& kept = halves_[name];
+  if (!kept.defined()) kept = at(name).to(at::kBFloat16);
+  return kept;
+}
+
 int64_t Parameters::bytes() const {
   int64_t bytes = 0;
+
   for (const auto& [name, value] : values_) bytes += static_cast<int64_t>(value.nbytes());
+  for (const auto& [name, value] : halves_) bytes += static_cast<int64_t>(value.nbytes());
   return bytes;
 }
 

@@ -1,5 +1,7 @@
 // The weights of a model by the names transformers gives them, and what a family declares about each.
 #pragma once
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -28,11 +30,16 @@ class Parameters {
   const at::Tensor& at(const std::string& name) const;
   bool has(const std::string& name) const { return values_.count(name) != 0; }
   const std::vector<ParameterSpec>& specs() const { return specs_; }
+  // The same rounded to bfloat16, made when first asked for and kept.
+  const at::Tensor& half(const std::string& name) const;
   int64_t bytes() const;
 
  private:
   std::vector<ParameterSpec> specs_;
   std::map<std::string, at::Tensor> values_;
+  // Passes of several threads may ask at once.
+  mutable std::unique_ptr<std::mutex> halving_ = std::make_unique<std::mutex>();
+  mutable std::map<std::string, at::Tensor> halves_;
 };
 
 // A fresh value as transformers initialises it: normal(0, std), zeros or ones.

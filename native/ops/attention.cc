@@ -1,7 +1,12 @@
-// Attention per group of equally long sequences.
+// Attention: short sequences by our kernel, long ones, where the products themselves count, by libtorch's per
+// group of equally long sequences.
 #include "attention.h"
 
 #include <algorithm>
+
+#include "../kernels/attention.h"
+#include "dispatch.h"
+#include "record.h"
 
 namespace cortune {
 namespace {
@@ -92,6 +97,106 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   return output.transpose(1, 2).reshape({shapes.lanes, group.count * group.length, shapes.heads * q.size(3)});
 }
 
+// Keys up to which our kernel wins: from some 100 on, libtorch's blocks of products do.
+constexpr int64_t kShort = 96;
+
+bool is_short(const Layout& layout, const Memory& memory) {
+  int64_t longest = layout.counts.shared ? layout.prompt : 0;
+  for (const auto& group : layout.groups) longest = std::max(longest, group.length);
+  const bool ragged = !layout.counts.shared && !all_equal(layout.counts.prompts);
+  return !ragged && longest + (memory.keys.defined() ? memory.keys.size(1) : 0) <= kShort;
+}
+
+// Every sequence of the layout; shared prompts are one without memory.
+std::vector<Sequence> sequences_of(const Layout& layout) {
+  std::vector<Sequence> list;
+  if (layout.prompt > 0 && layout.counts.shared) list.push_back({0, layout.prompt, false});
+  for (const auto& group : layout.groups)
+    for (int64_t b = 0; b < group.count; ++b)
+      list.push_back({group.row + b * group.length, group.length, true});
+  return list;
+}
+
+at::Tensor with_contiguous_channels(const at::Tensor& x) { return x.stride(3) == 1 ? x : x.contiguous(); }
+
+HeadStrides strides_of(const at::Tensor& x) {
+  return {x.size(0) == 1 ? 0 : x.stride(0), x.stride(1), x.stride(2)};
+}
+
+struct Call {
+  Tensors inputs;  // q, k, v, memory keys and values
+  std::vector<Sequence> sequences;
+  std::vector<int64_t> counts;
+  AttentionRules rules;
+  int64_t lanes, rows;
+
+  AttentionShape shape() const {
+    const auto &q = inputs[0], &k = inputs[1];
+    AttentionShape shape{lanes,
+                         q.size(2),
+                         k.size(2),
+                         q.size(3),
+                         sequences.data(),
+                         static_cast<int64_t>(sequences.size()),
+                         counts.empty() ? nullptr : counts.data(),
+                         rules.causal,
+                         rules.window,
+                         strides_of(q),
+                         strides_of(k),
+                         strides_of(inputs[2]),
+                         {}};
+    if (inputs[3].defined()) shape.memory = strides_of(inputs[3]);
+    return shape;
+  }
+  template <typename T>
+  AttentionInputs<T> pointers() const {
+    return {inputs[0].data_ptr<T>(), inputs[1].data_ptr<T>(), inputs[2].data_ptr<T>(),
+            data_or_null<T>(inputs[3]), data_or_null<T>(inputs[4])};
+  }
+};
+
+Tensors short_backward(const Call& call, const at::Tensor& o, const at::Tensor& d_o, const Wanted& wanted) {
+  Tensors d(5);
+  for (size_t i = 0; i < 5; ++i) {
+    if (!wanted[i] || !call.inputs[i].defined()) continue;
+    const auto& like = call.inputs[i];
+    d[i] = at::zeros({call.lanes, like.size(1), like.size(2), like.size(3)}, like.options());
+  }
+  with_type(o, [&](auto type) {
+    using T = decltype(type);
+    attention_backward_cpu<T>(call.pointers<T>(), o.data_ptr<T>(), d_o.data_ptr<T>(),
+                              {data_or_null<T>(d[0]), data_or_null<T>(d[1]), data_or_null<T>(d[2]),
+                               data_or_null<T>(d[3]), data_or_null<T>(d[4])},
+                              call.rows, call.inputs[3].defined() ? call.inputs[3].size(1) : 0, call.shape());
+  });
+  for (size_t i = 0; i < 5; ++i)
+    if (d[i].defined() && call.inputs[i].size(0) < call.lanes) d[i] = d[i].sum(0, true);
+  return d;
+}
+
+at::Tensor short_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           const Layout& layout, const Memory& memory, const AttentionRules& rules,
+                           int64_t lanes) {
+  Call call{{}, sequences_of(layout), memory.counts, rules, lanes, q.size(1)};
+  at::Tensor o;
+  {
+    at::NoGradGuard no_grad;
+    for (const auto* part : {&q, &k, &v}) call.inputs.push_back(with_contiguous_channels(part->detach()));
+    // Keys and values of a memory lie alike.
+    for (const auto* part : {&memory.keys, &memory.values})
+      call.inputs.push_back(part->defined() ? part->detach().contiguous() : at::Tensor());
+    o = at::empty({lanes, q.size(1), q.size(2) * q.size(3)}, q.options());
+    with_type(o, [&](auto type) {
+      using T = decltype(type);
+      attention_cpu<T>(call.pointers<T>(), o.data_ptr<T>(), call.rows, call.shape());
+    });
+  }
+  return record({q, k, v, memory.keys, memory.values}, o,
+                [call, o = o.detach()](Tensors& gradients, const Wanted& wanted) {
+                  return short_backward(call, o, gradients[0].contiguous(), wanted);
+                });
+}
+
 }  // namespace
 
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Layout& layout,
@@ -99,6 +204,7 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   const Shapes shapes{
       std::max({q.size(0), k.size(0), v.size(0), memory.keys.defined() ? memory.keys.size(0) : 1}),
       q.size(2)};
+  if (is_short(layout, memory)) return short_attention(q, k, v, layout, memory, rules, shapes.lanes);
   const auto keys = serve(k, shapes.heads), values = serve(v, shapes.heads);
   std::vector<at::Tensor> outputs;
   if (layout.prompt > 0 && layout.counts.shared)

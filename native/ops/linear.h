@@ -13,9 +13,16 @@ struct OwnWeights {
   std::vector<OwnParameter> bias;    // [k, out]
 };
 
-// x [1 or K, N, in], weight [out, in], bias [out] or undefined -> [K, N, out], or [1, N, out] where x is
-// shared by all lanes and there is nothing in which they differ. Weight and bias themselves are frozen.
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                  const OwnWeights& own, const std::vector<LinearEffect>& effects, int64_t lanes);
+// A linear module of the model. Weight and bias themselves are frozen.
+struct Linear {
+  at::Tensor weight;  // [out, in]
+  at::Tensor bias;    // [out], or undefined
+  OwnWeights own;
+  std::vector<LinearEffect> effects;
+};
+
+// x [1 or K, N, in], residual [1 or K, N, out] or undefined -> residual + module(x) [K, N, out], or [1, N,
+// out] where x and residual are shared by all lanes and there is nothing in which they differ.
+at::Tensor linear(const Linear& module, const at::Tensor& x, const at::Tensor& residual, int64_t lanes);
 
 }  // namespace cortune

@@ -18,6 +18,7 @@ struct TrainArgs {
   std::vector<double> schedule;  // [steps, K] factor on each lane's rate
   AdamWOptions optimiser{};
   bool checkpointing = false;
+  bool half = false;  // products with weights in bfloat16
 
   Examples validation;         // may be empty
   int64_t every = 0;           // updates between evaluations; the last update is evaluated too

@@ -1,77 +1,75 @@
-// Chunked projection and cross-entropy: l = h W^T by one GEMM a chunk, then native/kernels/cross_entropy.h in
-// place. The gradients are made in the forward pass, while a chunk's logits are at hand (as in Liger,
-// arXiv:2410.10989), so the logits are computed once and never kept.
+// Chunked projection and cross-entropy: l = h W^T by one GEMM a chunk of the rows of all lanes, then
+// native/kernels/cross_entropy.h in place. The gradients are made in the forward pass, while a chunk's logits
+// are at hand (as in Liger, arXiv:2410.10989), so the logits are computed once and never kept.
 #include "loss.h"
 
 #include <algorithm>
 
 #include "../kernels/cross_entropy.h"
+#include "../ops/product.h"
+#include "../ops/record.h"
 
 namespace cortune {
 namespace {
 
-using torch::autograd::AutogradContext;
-using torch::autograd::Variable;
-using torch::autograd::variable_list;
+// Logits of one chunk: 64 MB of float32. The weight is read anew for every chunk, so with few rows in one the
+// products would wait for memory.
+constexpr int64_t kChunkLogits = int64_t{1} << 24;
 
-// Logits of one chunk: 16 MB of float32, about what the caches of two cores can keep warm.
-constexpr int64_t kChunkLogits = int64_t{1} << 22;
-
-struct ProjectedLoss : torch::autograd::Function<ProjectedLoss> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& h, const at::Tensor& weight,
-                            const std::optional<at::Tensor>& given, const at::Tensor& targets) {
-    const auto bias = given.value_or(at::Tensor());
-    const bool for_h = h.requires_grad(), for_weight = weight.requires_grad(),
-               for_bias = bias.defined() && bias.requires_grad();
-    at::NoGradGuard no_grad;
-    const int64_t lanes = h.size(0), count = h.size(1);
-    const int64_t step = std::max<int64_t>(16, kChunkLogits / weight.size(0));
-    auto loss = at::zeros({lanes}, at::kDouble);
-    auto row_losses = at::empty({count}, at::kDouble);
-    const auto* targets_at = targets.data_ptr<int64_t>();
-    const bool with_gradient = for_h || for_weight || for_bias;
-    auto grad_h = for_h ? at::empty_like(h, at::MemoryFormat::Contiguous) : at::Tensor();
-    auto grad_weight = for_weight ? at::zeros_like(weight) : at::Tensor();
-    auto grad_bias = for_bias ? at::zeros_like(bias) : at::Tensor();
-    for (int64_t k = 0; k < lanes; ++k) {
-      for (int64_t start = 0; start < count; start += step) {
-        const int64_t size = std::min(step, count - start);
-        const auto rows = h[k].narrow(0, start, size);
-        auto logits =
-            bias.defined() ? at::addmm(bias, rows, weight.t()) : at::mm(rows, weight.t());  // [size, V]
-        cross_entropy_cpu(logits.data_ptr<float>(), targets_at + start, row_losses.data_ptr<double>() + start,
-                          size, weight.size(0), with_gradient, 1.0f / static_cast<float>(count));
-        if (for_h) {
-          auto into = grad_h[k].narrow(0, start, size);
-          at::mm_out(into, logits, weight);
-        }
-        if (for_weight) grad_weight.addmm_(logits.t(), rows);
-        if (for_bias) grad_bias.add_(logits.sum(0));
-      }
-      loss[k] = row_losses.mean();
-    }
-    ctx->save_for_backward({grad_h, grad_weight, grad_bias});
-    return loss.to(at::kFloat);
-  }
-
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const auto saved = ctx->get_saved_variables();
-    const auto lane = grads[0].view({-1, 1, 1});
-    // Only one lane can train the projection (Full), so its factor is the only one.
-    const auto of_one = [&](const at::Tensor& grad) {
-      return grad.defined() ? grad * grads[0][0] : Variable();
-    };
-    return {saved[0].defined() ? saved[0] * lane : Variable(), of_one(saved[1]), of_one(saved[2]),
-            Variable()};
-  }
+struct Projected {
+  at::Tensor losses;              // of each row [K * M]
+  at::Tensor dh, dweight, dbias;  // of the sum of the lanes' means; undefined where not asked for
 };
+
+// Rows h [K * M, C], weight [V, C], targets [M], the same for every lane.
+Projected project(const at::Tensor& h, const at::Tensor& weight, const at::Tensor& bias,
+                  const at::Tensor& targets, const Wanted& wanted, bool half) {
+  const int64_t rows = h.size(0), count = targets.size(0), vocabulary = weight.size(0);
+  const int64_t step = std::clamp<int64_t>(kChunkLogits / vocabulary, 16, std::max<int64_t>(rows, 16));
+  const auto factor = half ? weight.to(at::kBFloat16) : weight;
+  const auto all_targets = targets.repeat({rows / count});
+  Projected p{at::empty({rows}, at::kDouble), {}, {}, {}};
+  if (wanted[0]) p.dh = at::empty_like(h);
+  if (wanted[1]) p.dweight = at::zeros_like(weight);
+  if (wanted[2]) p.dbias = at::zeros_like(bias);
+  const bool with_gradient = wanted[0] || wanted[1] || wanted[2];
+  for (int64_t start = 0; start < rows; start += step) {
+    const int64_t size = std::min(step, rows - start);
+    const auto part = h.narrow(0, start, size);
+    auto logits = times(part, factor);  // [size, V]
+    if (bias.defined()) logits.add_(bias);
+    cross_entropy_cpu(logits.data_ptr<float>(), all_targets.data_ptr<int64_t>() + start,
+                      p.losses.data_ptr<double>() + start, size, vocabulary, with_gradient,
+                      1.0f / static_cast<float>(count));
+    if (wanted[0]) p.dh.narrow(0, start, size).copy_(times(logits, factor.t()));
+    if (wanted[1]) p.dweight.addmm_(logits.t(), part);
+    if (wanted[2]) p.dbias.add_(logits.sum(0));
+  }
+  return p;
+}
 
 }  // namespace
 
 at::Tensor projected_loss(const at::Tensor& h, const at::Tensor& weight, const at::Tensor& bias,
-                          const at::Tensor& targets) {
-  return ProjectedLoss::apply(h, weight, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt,
-                              targets);
+                          const at::Tensor& targets, bool half) {
+  const Tensors inputs{h, weight, bias};
+  const auto asked = [](const at::Tensor& x) { return needs_gradient({x}); };
+  const Wanted wanted{asked(h), asked(weight), asked(bias)};
+  Projected p;
+  at::Tensor losses;
+  {
+    at::NoGradGuard no_grad;
+    p = project(h.reshape({-1, h.size(2)}), weight.detach(), bias, targets, wanted, half);
+    losses = p.losses.view({h.size(0), -1}).mean(1).to(at::kFloat);  // [K]
+    p.losses = at::Tensor();
+  }
+  return record(inputs, losses, [p, shape = h.sizes().vec()](Tensors& gradients, const Wanted&) {
+    // Only one lane can train the projection, so its factor is the only one.
+    const auto& lanes = gradients[0];
+    const auto of_one = [&](const at::Tensor& d) { return d.defined() ? d * lanes[0] : d; };
+    return Tensors{p.dh.defined() ? p.dh.view(shape) * lanes.view({-1, 1, 1}) : p.dh, of_one(p.dweight),
+                   of_one(p.dbias)};
+  });
 }
 
 }  // namespace cortune

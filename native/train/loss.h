@@ -5,8 +5,9 @@
 namespace cortune {
 
 // Mean cross-entropy (nats) of each lane of h W^T + b against targets. h [K, M, C], weight [V, C], bias [V]
-// or undefined, targets [M] int64 -> [K]; differentiable in h, weight and bias.
+// or undefined, targets [M] int64 -> [K]; differentiable in h, weight and bias. With `half` the products are
+// made in bfloat16.
 at::Tensor projected_loss(const at::Tensor& h, const at::Tensor& weight, const at::Tensor& bias,
-                          const at::Tensor& targets);
+                          const at::Tensor& targets, bool half);
 
 }  // namespace cortune

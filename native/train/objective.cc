@@ -87,7 +87,7 @@ class Causal : public Objective {
         rows.narrow(0, scored.words, rows.size(0) - scored.words).fill_(prompt - 1);
       }
       const auto h = states.narrow(0, lanes.first, lanes.count).index_select(1, rows);  // [k, M, C]
-      losses.push_back(projected_loss(h, pass.matrix(name, lanes.first), {}, targets));
+      losses.push_back(projected_loss(h, pass.matrix(name, lanes.first), {}, targets, pass.half));
     }
     return losses.size() == 1 ? losses[0] : at::cat(losses);  // [K]
   }
@@ -131,11 +131,12 @@ class Masked : public Objective {
     const auto states =
         model.masked_input(pass, finished.index_select(1, scored.rows)).expand({pass.lanes, -1, -1});
     const bool shared = pass.is_shared(weight) && pass.is_shared(bias);
-    if (shared) return projected_loss(states, pass.matrix(weight, 0), pass.matrix(bias, 0), scored.targets);
+    if (shared)
+      return projected_loss(states, pass.matrix(weight, 0), pass.matrix(bias, 0), scored.targets, pass.half);
     std::vector<at::Tensor> losses;
     for (int64_t k = 0; k < pass.lanes; ++k)
       losses.push_back(projected_loss(states.narrow(0, k, 1), pass.matrix(weight, k), pass.matrix(bias, k),
-                                      scored.targets));
+                                      scored.targets, pass.half));
     return at::cat(losses);
   }
 };

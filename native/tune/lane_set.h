@@ -35,6 +35,8 @@ class LaneSet : public Delta {
   void before_update(int64_t step, int64_t steps);
   void after_step(const Update& update);
   void set_training(bool on);
+  bool half() const override { return half_; }
+  void set_half(bool on) { half_ = on; }
 
   // Views of one lane's tensors, and what of them is written to files (see Method).
   NamedTensors state(int64_t lane) const;
@@ -57,6 +59,7 @@ class LaneSet : public Delta {
   void number_lanes();
 
   std::vector<Part> parts_;
+  bool half_ = false;
   std::shared_ptr<Head> head_;
 };
 

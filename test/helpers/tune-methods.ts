@@ -71,6 +71,7 @@ export function argsOf(
     passes: 1,
     batch,
     checkpointing: false,
+    precision: 'fp32',
     every: 0,
     patience: 0,
     rungs: new Int32Array(0),

@@ -55,6 +55,7 @@ export function tuneArgs(
     passes: 1,
     batch: golden.order[0]!.length,
     checkpointing: false,
+    precision: 'fp32',
     every: 0,
     patience: 0,
     rungs: new Int32Array(0),

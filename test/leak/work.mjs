@@ -32,7 +32,7 @@ function embed(model, onProgress, sequences = 8000) {
   const { ids, lengths } = packed(sequences, 128);
   const spans = Int32Array.from({ length: 2 * sequences }, (_, i) => 128 * Math.floor(i / 2) + 128 * (i % 2));
   return native().embed(
-    { model, ids, lengths, spans, pool: 'last', maxTokens: 256, layers: Int32Array.of(0, 4, 8) },
+    { model, ids, lengths, spans, pool: 'last', maxTokens: 256, layers: Int32Array.of(0, 4, 8), precision: 'fp32' },
     onProgress,
   );
 }
@@ -59,6 +59,7 @@ function tune(model, onProgress, steps = 20_000) {
       passes: 1,
       batch: 2,
       checkpointing: false,
+      precision: 'fp32',
       every: 0,
       patience: 0,
       rungs: new Int32Array(0),

@@ -105,6 +105,7 @@ describe('embed', () => {
       pool: 'last',
       maxTokens: 256,
       layers: Int32Array.of(0, 1),
+      precision: 'fp32',
       ...part,
     };
     return (await runJob((progress) => native().embed(args, progress))).map(take);

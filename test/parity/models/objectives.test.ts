@@ -145,6 +145,7 @@ it('masked tokens: has the ten losses of peft', async () => {
     passes: 1,
     batch: examples.length,
     checkpointing: false,
+    precision: 'fp32',
     every: 0,
     patience: 0,
     rungs: new Int32Array(0),

@@ -1,5 +1,6 @@
 """Goldens of the two real models: hidden states of every layer at a few positions, their RMS, and a loss on 1,000 tokens."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -37,12 +38,18 @@ def long_text(sentences: int = 90) -> str:
 
 @torch.no_grad()
 def golden(model: torch.nn.Module, ids: list[int]) -> tuple[dict, dict]:
-    """Tensors `hidden` [L + 1, positions, C] and `mean` [L + 1, C] over all positions; RMS of every layer."""
-    states = torch.stack(model(torch.tensor([ids]), output_hidden_states=True).hidden_states)[:, 0]  # [L + 1, T, C]
+    """In float64: tensors `hidden` [L + 1, positions, C] and `mean` [L + 1, C] over all positions; RMS of every layer; and how far
+    the model's own float32 is from that at the positions of each layer (largest difference, relative to the layer's RMS and to the
+    token's own), which a state may be off by before it is the implementation's fault."""
+    run = lambda m: torch.stack(m(torch.tensor([ids]), output_hidden_states=True).hidden_states)[:, 0].double()  # [L + 1, T, C]
+    single, states = run(model), run(copy.deepcopy(model).double())
     at = [p % len(ids) for p in POSITIONS]
-    tensors = {"hidden": states[:, at].contiguous(), "mean": states.mean(1).contiguous()}
-    rms = states.double().pow(2).mean((1, 2)).sqrt().tolist()
-    return tensors, {"ids": ids, "positions": at, "rms": rms}
+    tensors = {"hidden": states[:, at].float().contiguous(), "mean": states.mean(1).float().contiguous()}
+    rms = states.pow(2).mean((1, 2)).sqrt()
+    off = (single - states)[:, at].abs().amax(2)  # [L + 1, positions]
+    own = states[:, at].pow(2).mean(2).sqrt()
+    noise = torch.maximum(off / rms[:, None], off / own).tolist()
+    return tensors, {"ids": ids, "positions": at, "rms": rms.tolist(), "float32_noise": noise}
 
 
 @torch.no_grad()

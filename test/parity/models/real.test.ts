@@ -15,6 +15,7 @@ interface Facts {
   ids: number[];
   positions: number[];
   rms: number[];
+  float32_noise: number[][];
 }
 interface Real {
   text: string;
@@ -23,9 +24,11 @@ interface Real {
 }
 const kReal = JSON.parse(readFileSync(join(kGoldens, 'real.json'), 'utf8')) as Real;
 
-// The bound the project sets: largest difference relative to the layer's RMS. float32 (2^-24) over sums of up to 1,536 products in 30
-// blocks leaves about 1e-5 in practice.
+// The bound the project sets: largest difference from float64 relative to the layer's RMS. SmolLM2 amplifies the last bit of float32
+// (its first token has states of 100 times the others' size): transformers' own float32 is up to 2.1e-4 off, and in which layer it shows
+// is chance, as exact sums in the norms alone double or halve a layer's difference. So the bound is at least twice the worst of that.
 const kHidden = 1e-4;
+const kNoise = 2;
 const kLoss = 1e-5;
 
 describe.each([
@@ -43,9 +46,10 @@ describe.each([
   });
 
   it('has the hidden states of transformers at every layer', { timeout: 300_000 }, async () => {
-    const { ids, positions, rms: reference } = kReal[key];
+    const { ids, positions, rms: reference, float32_noise: noise } = kReal[key];
     const tensors = readPlain(join(kGoldens, `${key}.safetensors`));
     const { hidden } = await forward(model, [ids]);
+    const bound = Math.max(kHidden, kNoise * Math.max(...noise.flat()));
     const [layers, count, width] = hidden.shape as [number, number, number];
     expect([layers, count]).toEqual([reference.length, ids.length]);
     for (let layer = 0; layer < layers; layer++) {
@@ -55,14 +59,14 @@ describe.each([
         const at = (layer * positions.length + p) * width;
         const golden = tensors.get('hidden')!.data.subarray(at, at + width);
         const got = states.subarray(position * width, (position + 1) * width);
-        expect(difference(got, golden, reference[layer]!), `layer ${layer}, token ${position}`).toBeLessThan(kHidden);
-        // SmolLM2's first token has states of 100 times the others' size, which hides them in the layer's RMS
-        expect(difference(got, golden), `layer ${layer}, token ${position} by itself`).toBeLessThan(kHidden);
+        expect(difference(got, golden, reference[layer]!), `layer ${layer}, token ${position}`).toBeLessThan(bound);
+        // the large states of SmolLM2's first token hide the others in the layer's RMS
+        expect(difference(got, golden), `layer ${layer}, token ${position} by itself`).toBeLessThan(bound);
       }
       const mean = new Float64Array(width);
       for (let i = 0; i < states.length; i++) mean[i % width]! += states[i]! / count;
       const golden = tensors.get('mean')!.data.subarray(layer * width, (layer + 1) * width);
-      expect(difference(mean, golden, reference[layer]!), `layer ${layer}, mean of all tokens`).toBeLessThan(kHidden);
+      expect(difference(mean, golden, reference[layer]!), `layer ${layer}, mean of all tokens`).toBeLessThan(bound);
     }
   });
 });
