@@ -130,7 +130,7 @@ export const command: CommandModule<object, Options> = {
         default: 'none' as const,
         describe: 'Each text alone, or after all before it in its passage',
       })
-      .option('adapter', { type: 'string', describe: 'Folder of a PEFT LoRA adapter to put on the model' })
+      .option('adapter', { type: 'string', describe: 'Folder of a PEFT adapter to put on the model' })
       .option('seed', { type: 'number', default: 0, describe: 'Of the random weights of an untrained model' })
       .option('out', {
         type: 'string',

@@ -9,7 +9,7 @@ import { native } from '../native/load.js';
 import type { TensorHandle } from '../native/types.js';
 import { writeJson, writeTensors } from './lane-files.js';
 import { type LaneMethod, Lanes } from './lanes.js';
-import { kPrefix, type PeftFormat } from './methods/peft.js';
+import { kPrefix, namedModules, type PeftFormat } from './methods/peft.js';
 import { type Base, baseOf, kMethods, type Method, methodOf } from './methods.js';
 
 const kConfigFile = 'adapter_config.json';
@@ -136,13 +136,14 @@ async function readConfig(dir: string): Promise<{ method: AdapterMethod; config:
   }
   const parsed = method.peft.config.safeParse(json);
   if (parsed.success) return { method, config: json };
-  throw new CortuneError('ERR_CONFIG', refusal(path, method, parsed.error.issues[0]!));
+  throw new CortuneError('ERR_CONFIG', refusal(path, method, parsed.error.issues[0]!, json));
 }
 
-function refusal(path: string, method: AdapterMethod, issue: z.core.$ZodIssue): string {
+function refusal(path: string, method: AdapterMethod, issue: z.core.$ZodIssue, json: unknown): string {
+  const got = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json);
   return (
-    `Expected ${path} to describe a ${method.peft.type} adapter that cortune can apply; ` +
-    `its \`${issue.path.join('.')}\` does not fit: ${issue.message}.`
+    `Expected ${path} to describe a ${method.peft.type} adapter that cortune can apply, ` +
+    `got \`${issue.path.join('.')}\` ${show(got)}.`
   );
 }
 
@@ -174,6 +175,7 @@ export async function loadAdapter(model: Model, dir: string, options: JobOptions
       `Expected the adapter at ${dir} to hold ${method.peft.type} tensors, got none.`,
     );
   const { targets, options: more, lane } = method.plan(base, settings, [0]);
+  checkModules(base, config, targets, dir);
   const of: LaneMethod = {
     name: method.name,
     method: method.native,
@@ -192,6 +194,25 @@ export async function loadAdapter(model: Model, dir: string, options: JobOptions
   } finally {
     for (const tensor of tensors) tensor.dispose();
   }
+}
+
+/** Throws ERR_FORMAT when the file has tensors for other modules than its configuration names. */
+function checkModules(base: Base, config: unknown, targets: readonly string[], dir: string): void {
+  const adapted = new Set(targets.map((name) => name.replace(/\.(weight|bias)$/, '')));
+  const named = namedModules(base, config, adapted);
+  if (!named) return;
+  const missing = named.find((name) => !adapted.has(name));
+  if (missing !== undefined)
+    throw new CortuneError(
+      'ERR_FORMAT',
+      `Expected the adapter at ${dir} to have tensors for \`${missing}\`, one of the modules that its ${kConfigFile} names, got none.`,
+    );
+  const extra = [...adapted].find((name) => !named.includes(name));
+  if (extra !== undefined)
+    throw new CortuneError(
+      'ERR_FORMAT',
+      `Expected the adapter at ${dir} to have tensors for the modules that its ${kConfigFile} names, got some for \`${extra}\` too.`,
+    );
 }
 
 /** Rows of the sequence head's weight; 0 without one. */

@@ -1,6 +1,7 @@
 /** PEFT's files of a method: its keys of adapter_config.json, and its names of tensors. */
 import { z } from 'zod';
 import type { Base } from './method.js';
+import { layerOf, linearModules, normModules } from './targets.js';
 
 export const kPrefix = 'base_model.model.';
 
@@ -60,6 +61,36 @@ export function modulesOf(stored: Stored): Map<string, string[]> {
     }
   }
   return found;
+}
+
+/**
+ * The modules of a model that `target_modules`, `exclude_modules` and `layers_to_transform` of a configuration name, among those of a kind that
+ * `adapted` are of; undefined for a configuration that names none, or by an expression that JavaScript does not read.
+ */
+export function namedModules(base: Base, config: unknown, adapted: ReadonlySet<string>): string[] | undefined {
+  const {
+    target_modules: targets,
+    exclude_modules: exclude,
+    layers_to_transform: layers,
+  } = config as Record<string, unknown>;
+  if (!(typeof targets === 'string' || Array.isArray(targets)) || targets === 'all-linear') return undefined;
+  if (adapted.size === 0) return undefined;
+  const linear = linearModules(base);
+  const kind = [...adapted].some((name) => linear.includes(name)) ? linear : normModules(base);
+  try {
+    const [chosen, left] = [matcher(targets), matcher(exclude ?? [])];
+    const wanted = layers === null || layers === undefined ? undefined : new Set<unknown>([layers].flat());
+    return kind.filter((name) => chosen(name) && !left(name) && (!wanted || wanted.has(layerOf(name))));
+  } catch {
+    return undefined;
+  }
+}
+
+/** PEFT's rule: the name or its end after a dot is in the list, or the expression matches the whole name, with or without the base's prefix. */
+function matcher(names: unknown): (module: string) => boolean {
+  if (Array.isArray(names)) return (module) => names.some((name) => module === name || module.endsWith(`.${name}`));
+  const expression = new RegExp(`^(?:${String(names)})$`);
+  return (module) => [module, `bert.${module}`, module.replace(/^\w+\./, '')].some((name) => expression.test(name));
 }
 
 /** The modules that a file adapts: those with a tensor other than a trained bias. */

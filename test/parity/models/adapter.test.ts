@@ -171,6 +171,27 @@ describe('refuses', () => {
     });
   });
 
+  it('tensors that are missing or too many, by module', async () => {
+    const file = (dir: string) => join(dir, 'adapter_model.safetensors');
+    const missing = changed('missing', {});
+    const tensors = [...readPlain(file(missing))];
+    const kept = tensors.filter(([name]) => !name.includes('layers.1.self_attn.v_proj'));
+    expect(kept.length).toBeLessThan(tensors.length);
+    writePlain(file(missing), new Map(kept));
+    await expect(loadAdapter(model, missing)).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringContaining('for `model.layers.1.self_attn.v_proj`, one of the modules'),
+    });
+    const more = tensors.filter(([name]) => name.includes('layers.1.self_attn.v_proj'));
+    const extra = changed('extra', {});
+    const added = more.map(([name, tensor]) => [name.replace('v_proj', 'k_proj'), tensor] as const);
+    writePlain(file(extra), new Map([...tensors, ...added]));
+    await expect(loadAdapter(model, extra)).rejects.toMatchObject({
+      code: 'ERR_FORMAT',
+      message: expect.stringContaining('`model.layers.1.self_attn.k_proj` too'),
+    });
+  });
+
   it('an adapter of another model', async () => {
     await expect(loadAdapter(model, join(tinyModel('gpt2'), 'tune', 'adapter-after'))).rejects.toMatchObject({
       code: 'ERR_FORMAT',
