@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { describeModel } from '../../lib/model/describe.js';
 import { baseOfDescription, kMethods, methodOf, planOf } from '../../lib/tune/methods.js';
 import { kMethodModels, type MethodModel, methodGoldens, methodModel } from '../helpers/method-goldens.js';
+import { tinyModel } from '../helpers/tiny-models.js';
 
 async function baseOf(name: MethodModel) {
   return baseOfDescription(await describeModel(methodModel(name)));
@@ -103,6 +104,12 @@ describe('defaults', () => {
     expect(value('p-tuning', 'encoderLayers')).toBe(cases['p-tuning']!.config!.encoder_num_layers);
     expect(value('adalora', 'sensitivity')).toBe(cases.adalora!.config!.beta1);
   });
+});
+
+it('IA3 on Qwen2 scales what peft scales there', async () => {
+  const base = baseOfDescription(await describeModel(tinyModel('qwen2')));
+  const parts = planOf(base, methodOf('ia3')).plan.targets.map((module) => module.split('.').at(-1)!);
+  expect([...new Set(parts)].sort()).toEqual(['down_proj', 'q_proj', 'v_proj']);
 });
 
 describe('refuses', () => {

@@ -13,6 +13,13 @@ const kTargets: Defaults = {
   opt: ['q_proj', 'k_proj', 'fc2'],
   bert: ['key', 'value', 'output.dense'],
 };
+/** PEFT has another default for Qwen2, which is the Llama with biases on queries, keys and values alone. */
+const kQwen2 = ['q_proj', 'v_proj', 'down_proj'];
+
+function defaultsOf({ config }: Base): readonly string[] {
+  return config.family === 'llama' && config.qkvBias && !config.outBias ? kQwen2 : kTargets[config.family];
+}
+
 const kFeedforward: Defaults = {
   llama: ['down_proj'],
   gpt2: ['mlp.c_proj'],
@@ -45,7 +52,7 @@ function feedforwardOf(base: Base, given: Ia3Options, targets: readonly string[]
 }
 
 function plan(base: Base, given: Ia3Options): Plan {
-  const targets = selectModules(base, given, kTargets[base.config.family]);
+  const targets = selectModules(base, given, defaultsOf(base));
   const feedforward = feedforwardOf(base, given, targets);
   return {
     targets,
@@ -60,7 +67,7 @@ function plan(base: Base, given: Ia3Options): Plan {
 
 /** PEFT wants the one list to be part of the other, name by name. */
 function fullNames(base: Base, given: Ia3Options) {
-  const targets = selectModules(base, given, kTargets[base.config.family]);
+  const targets = selectModules(base, given, defaultsOf(base));
   return { target_modules: targets, feedforward_modules: feedforwardOf(base, given, targets) };
 }
 
