@@ -504,6 +504,8 @@ export interface Native {
     objective: ObjectiveName;
     outputs: number;
     checkpointing: boolean;
+    /** Lanes of this method never share a batch: a second one is not tried. */
+    alone: boolean;
   }): Job<Footprint>;
   /** Names and values of a lane's tensors as its file holds them (PEFT's names); with `whole`, all that is trained, to compare or go on. */
   laneTensors(args: { lanes: LanesHandle; lane: number; whole: boolean }): Job<NamedTensors>;

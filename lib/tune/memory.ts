@@ -68,7 +68,7 @@ export function largestPass(data: TrainingData, batch: number): PassSize {
 export async function measureLane(
   model: Model,
   method: MethodSpec,
-  what: { objective: ObjectiveName; outputs: number; checkpointing: boolean },
+  what: { objective: ObjectiveName; outputs: number; checkpointing: boolean; alone: boolean },
   options: JobOptions = {},
 ): Promise<Footprint> {
   return runJob(() => native().tuneFootprint({ model: model.handle, method, ...what }), { signal: options.signal });
@@ -116,6 +116,22 @@ export function laneBytes(model: Model, parts: readonly LanePart[], pass: PassSi
   return state + Math.max(...moments) + loss;
 }
 
+/** Of each trained number: its value, gradient and two moments. */
+const kTrainedBytes = 4 * kFloat;
+
+/** What a run cannot do without is refused before a small pass of it would take as much. @throws ERR_MEMORY. */
+export function checkLeast(name: string, trainable: number, tokens: number, limit: number): void {
+  const least = process.memoryUsage().rss + kTrainedBytes * trainable;
+  if (least > limit) throw noRoom(name, least, tokens, limit);
+}
+
+function noRoom(name: string, bytes: number, tokens: number, limit: number): CortuneError {
+  return new CortuneError(
+    'ERR_MEMORY',
+    `Expected at least ${showBytes(bytes)} of memory for one run of ${name} with ${tokens} tokens in a pass, got ${showBytes(limit)}. Use shorter blocks, a smaller batch with --accumulate, or --checkpointing.`,
+  );
+}
+
 /**
  * How runs are divided into lane batches: as many neighbours together as fit into `limit` bytes, those that do not stack by themselves.
  * @param used bytes in use before: the model, the program.
@@ -137,11 +153,7 @@ export function divideLanes(
     const joins = last && lane.stackable && lanes[last[0]!]!.stackable && takes([...last, k]) <= limit;
     if (joins) last.push(k);
     else if (takes([k]) <= limit) batches.push([k]);
-    else
-      throw new CortuneError(
-        'ERR_MEMORY',
-        `Expected at least ${showBytes(takes([k]))} of memory for one run of ${lane.name} with ${pass.tokens} tokens in a pass, got ${showBytes(limit)}. Use shorter blocks, a smaller batch with --accumulate, or --checkpointing.`,
-      );
+    else throw noRoom(lane.name, takes([k]), pass.tokens, limit);
   }
   return batches;
 }

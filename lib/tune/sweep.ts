@@ -1,7 +1,7 @@
 /** Many runs in as few lane batches as the methods and the memory allow. */
 import type { Model } from '../model/load.js';
 import type { Example } from './examples.js';
-import { divideLanes, largestPass, measureLane } from './memory.js';
+import { checkLeast, divideLanes, largestPass, measureLane } from './memory.js';
 import { groupLanes, type PlannedLane, type RunOptions } from './runs.js';
 import { type Prepared, prepare, type TuneOptions, type TuneResult, tune } from './tune.js';
 
@@ -25,14 +25,17 @@ async function divide(model: Model, { data, lanes }: Prepared, options: SweepOpt
   const what = { objective: data.objective, outputs: data.outputs, checkpointing: options.checkpointing ?? false };
   const found = new Map<string, Awaited<ReturnType<typeof measureLane>>>();
   const measured = [];
+  const pass = largestPass(data, options.batch ?? 8);
   for (const lane of lanes) {
-    const { method, settings } = lane;
+    const { method, settings, trainable } = lane;
+    checkLeast(method.name, trainable, pass.tokens, options.memory);
     const key = JSON.stringify([method.name, settings]);
-    const footprint = found.get(key) ?? (await measureLane(model, groupLanes([lane])[0]!, what, options));
+    const footprint =
+      found.get(key) ??
+      (await measureLane(model, groupLanes([lane])[0]!, { ...what, alone: !method.stackable }, options));
     found.set(key, footprint);
     measured.push({ name: method.name, stackable: method.stackable, footprint });
   }
-  const pass = largestPass(data, options.batch ?? 8);
   const limits = { limit: options.memory, used: process.memoryUsage().rss, bestStates: options.patience !== undefined };
   return divideLanes(model, measured, pass, limits);
 }

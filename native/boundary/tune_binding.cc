@@ -113,8 +113,8 @@ Napi::Value tune_footprint(const Napi::CallbackInfo& info) {
       info.Env(), info[1],
       [model = args.handle<Model>("model"), method = read_method(args.object("method")),
        objective = args.text("objective"), outputs = args.integer("outputs"),
-       checkpointing = args.flag("checkpointing")](const Task& task) {
-        return footprint(*model, method, objective, outputs, checkpointing, task);
+       checkpointing = args.flag("checkpointing"), alone = args.flag("alone")](const Task& task) {
+        return footprint(*model, method, objective, outputs, checkpointing, alone, task);
       },
       [](Napi::Env env, const Footprint& found) -> Napi::Value {
         auto object = Napi::Object::New(env);

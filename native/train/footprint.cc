@@ -76,12 +76,13 @@ std::vector<double> watch_pass(const Model& model, LaneSet& set, const Objective
 }  // namespace
 
 Footprint footprint(const Model& model, const MethodSpec& spec, const std::string& objective, int64_t outputs,
-                    bool checkpointing, const Task& task) {
+                    bool checkpointing, bool alone, const Task& task) {
   Footprint result;
   const int64_t length = std::min<int64_t>(16, std::max<int64_t>(2, model.config().max_positions / 4));
   result.tokens = kSequences * length;
   result.live.resize(4 * kMoments);
   for (const int64_t lanes : {1, 2}) {
+    if (alone && lanes == 2) break;
     // Methods side by side: some options hold values of each of a method's lanes.
     LaneSet set(model, std::vector<MethodSpec>(lanes, spec), outputs);
     const auto scored = make_objective(objective, set.head());
@@ -96,6 +97,11 @@ Footprint footprint(const Model& model, const MethodSpec& spec, const std::strin
                 result.live.begin() + static_cast<int64_t>(((times - 1) * 2 + lanes - 1) * kMoments));
     }
   }
+  if (alone)  // two lanes: twice of everything
+    for (const int64_t times : {0, 1})
+      std::transform(
+          result.live.begin() + 2 * times * kMoments, result.live.begin() + (2 * times + 1) * kMoments,
+          result.live.begin() + (2 * times + 1) * kMoments, [](double bytes) { return 2 * bytes; });
 #if defined(__GLIBC__)
   malloc_trim(0);  // what the small passes took must not count as in use
 #endif

@@ -20,8 +20,9 @@ struct Footprint {
 };
 
 // `spec` of one lane. The loss is taken over one row a sequence: what all rows add to it is the caller's to
-// count.
+// count. With `alone` a second lane, which would take as much memory again, is not tried but taken to be like
+// the first.
 Footprint footprint(const Model& model, const MethodSpec& spec, const std::string& objective, int64_t outputs,
-                    bool checkpointing, const Task& task);
+                    bool checkpointing, bool alone, const Task& task);
 
 }  // namespace cortune

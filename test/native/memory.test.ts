@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadModel } from '../../lib/model/load.js';
 import { divideLanes, parseMemory, showBytes } from '../../lib/tune/memory.js';
+import { sweep } from '../../lib/tune/sweep.js';
 import { temporaryFolder } from '../helpers/temporary.js';
 import { tinyModel } from '../helpers/tiny-models.js';
 
@@ -76,6 +77,16 @@ describe('lane batches', () => {
     expect(divide(3, 1e6)).toEqual([[0, 1, 2]]);
     expect(divide(3, 1e6, false)).toEqual([[0], [1], [2]]);
     expect(() => divide(1, 1700)).toThrow('one run of lora');
+  });
+
+  it('a run that cannot fit is refused before anything of it is tried', async () => {
+    using model = await loadModel(tinyModel('llama'));
+    const runs = [{ method: 'full' }];
+    const parts = sweep(model, ['a rabbit ran'], { runs, memory: process.memoryUsage().rss, steps: 1, batch: 1 });
+    await expect(parts.next()).rejects.toMatchObject({
+      code: 'ERR_MEMORY',
+      message: expect.stringContaining('of full'),
+    });
   });
 
   it('sizes as people write them', () => {

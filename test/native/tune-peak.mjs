@@ -11,7 +11,12 @@ const kib = (key) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(readFileSync('/
 const { texts, options } = JSON.parse(process.argv[3]);
 const model = await loadModel(process.argv[2]);
 const { data, lanes } = prepare(model, texts, options);
-const what = { objective: data.objective, outputs: data.outputs, checkpointing: options.checkpointing ?? false };
+const what = {
+  objective: data.objective,
+  outputs: data.outputs,
+  checkpointing: options.checkpointing ?? false,
+  alone: !lanes[0].method.stackable,
+};
 const [method] = groupLanes([lanes[0]]); // they differ in their rates only
 const footprint = await measureLane(model, method, what);
 const used = process.memoryUsage.rss();
