@@ -1,5 +1,6 @@
 /** Unique variance: what a model explains that controls (word rate, position, ...) do not. */
 import type { Matrix } from '../data/types.js';
+import { type BandedOptions, type BandedScores, encodeBanded } from '../encode/banded.js';
 import { type EncodeOptions, encode } from '../encode/encode.js';
 import { CortuneError, expected } from '../errors.js';
 import { Tensor } from '../tensor.js';
@@ -24,13 +25,22 @@ export interface UniqueVariance {
   warnings: string[];
 }
 
+export interface UniqueOptions extends Omit<EncodeOptions, 'predictions' | 'weights' | 'scores' | 'selection'> {
+  /** How both are fitted side by side; default 'banded'. */
+  joint?: 'banded' | 'ridge' | undefined;
+  /** Banded: weights of the two bands to try (see `encodeBanded`); default 12 draws. */
+  gammas?: BandedOptions['gammas'];
+  /** Banded: of the draws; default 0. */
+  seed?: number | undefined;
+}
+
 /**
  * Variance partitioning of every layer against control features, by differences of cross-validated R2 (de Heer, Huth, Griffiths, Gallant &
  * Theunissen 2017, Journal of Neuroscience 37, 6539-6557): the controls alone, the features alone, and both side by side.
  *
- * The joint model is ridge with one penalty for all columns, z-scored; a few control columns among many of the model are then penalised
- * as strongly as each of those, which can make the joint model use them less than it should and its unique variance of the model come out
- * a little low. Differences of R2 are not bounded by 0.
+ * The joint model is banded ridge (`encodeBanded`): features and controls have penalties of their own, so that a few control columns are not
+ * penalised like the many of the model. 'ridge' gives both one penalty, which is quicker and tends to credit the model with too little.
+ * Differences of R2 are not bounded by 0.
  *
  * @param features [L, n, p] or [n, p]; @param controls [n, q] (several controls side by side); @param responses [n, t].
  * @param options as for `encode`; all three models have the same folds and grid of penalties.
@@ -40,23 +50,38 @@ export async function uniqueVariance(
   features: Tensor,
   controls: Matrix,
   responses: Matrix | Tensor,
-  options: Omit<EncodeOptions, 'predictions'> = {},
+  options: UniqueOptions = {},
 ): Promise<UniqueVariance> {
+  const { joint: kind = 'banded', gammas = 12, seed = 0 } = options;
+  if (kind !== 'banded' && kind !== 'ridge') throw expected('joint', '`banded` or `ridge`', kind);
   const shape = features.shape.length === 2 ? [1, ...features.shape] : [...features.shape];
   const [L, n, p] = shape as [number, number, number];
   if (shape.length !== 3) throw expected('features', 'a tensor [layers, rows, columns] or [rows, columns]', shape);
   if (controls.rows !== n)
     throw new CortuneError('ERR_DATA', `Expected ${n} rows of controls, as of the features, got ${controls.rows}.`);
   using alone = Tensor.from(controls.data, [1, n, controls.columns]);
-  using both = Tensor.from(sideBySide(features.toArray(), controls, L, n, p), [L, n, p + controls.columns]);
+  const columns = sideBySide(features.toArray(), controls, L, n, p);
   const byModel = await encode(features, responses, options);
   const byControls = await encode(alone, responses, { ...options, layers: undefined });
-  const byBoth = await encode(both, responses, options);
+  const width = p + controls.columns;
+  const joints: number[][] = [];
+  const warnings = [...byModel.warnings, ...byControls.warnings];
+  for (let l = 0; l < L; l++) {
+    using both = Tensor.from(columns.subarray(l * n * width, (l + 1) * n * width), [n, width]);
+    if (kind === 'banded') {
+      const sizes = [p, controls.columns];
+      joints.push(meanOverFolds(await encodeBanded(both, responses, { ...options, sizes, gammas, seed })));
+      continue;
+    }
+    const found = await encode(both, responses, { ...options, layers: undefined });
+    joints.push(found.layers[0]!.targets.map(({ r2 }) => r2));
+    warnings.push(...found.warnings);
+  }
   return {
-    layers: byBoth.layers.map(({ layer, targets }, l) => ({
+    layers: byModel.layers.map(({ layer, targets }, l) => ({
       layer,
-      targets: targets.map(({ name, r2: joint }, t) => {
-        const model = byModel.layers[l]!.targets[t]!.r2;
+      targets: targets.map(({ name, r2: model }, t) => {
+        const joint = joints[l]![t]!;
         const control = byControls.layers[0]!.targets[t]!.r2;
         return {
           name,
@@ -69,8 +94,16 @@ export async function uniqueVariance(
         };
       }),
     })),
-    warnings: [...new Set([...byModel.warnings, ...byControls.warnings, ...byBoth.warnings])],
+    warnings: [...new Set(warnings)],
   };
+}
+
+/** R2 of each target, folds without one passed over, as `encode` gives it. */
+function meanOverFolds({ folds, targets, r2 }: BandedScores): number[] {
+  return Array.from({ length: targets }, (_, t) => {
+    const known = Array.from({ length: folds }, (_, f) => r2[f * targets + t]!).filter((value) => !Number.isNaN(value));
+    return known.length === 0 ? Number.NaN : known.reduce((sum, value) => sum + value, 0) / known.length;
+  });
 }
 
 /** Each layer's rows with the control columns after them: [L, n, p + q]. */

@@ -31,6 +31,7 @@ interface Options extends CommonOptions, FeatureOptions, ResponseOptions, FitOpt
   level: number;
   seed: number;
   controls?: string | undefined;
+  joint: 'banded' | 'ridge';
   refit: Refit | 'none';
 }
 
@@ -91,14 +92,14 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
 
 /** With --controls: what the features explain beside them. */
 async function againstControls(
-  { controls }: Options,
+  { controls, joint, seed }: Options,
   features: Tensor,
   responses: Matrix,
-  settings: EncodeOptions,
+  settings: Omit<EncodeOptions, 'selection'>,
 ): Promise<UniqueVariance | undefined> {
   if (controls === undefined) return undefined;
   const { matrix } = await readMatrix(controls);
-  return uniqueVariance(features, matrix, responses, settings);
+  return uniqueVariance(features, matrix, responses, { ...settings, joint, seed });
 }
 
 function describeParts({ layers }: UniqueVariance): string {
@@ -208,6 +209,11 @@ export const command: CommandModule<object, Options> = {
       .option('controls', {
         type: 'string',
         describe: 'Matrix [n, controls]: also print the R2 that the features explain beside them (unique variance)',
+      })
+      .option('joint', {
+        choices: ['banded', 'ridge'] as const,
+        default: 'banded' as const,
+        describe: 'With --controls: both with penalties of their own (slow), or with one for all columns',
       })
       .example('$0 stats --features f.safetensors --responses bold.csv --trim 5', 'Time courses: blocks of 10 volumes')
       .example(
