@@ -75,6 +75,7 @@ export { parseAlphas } from './encode/alphas.js';
 export { type BandedOptions, type BandedScores, encodeBanded } from './encode/banded.js';
 export * from './encode/encode.js';
 export { type FoldOptions, makeFolds, parseFolds } from './encode/folds.js';
+export { partitionVariance, type VariancePartition } from './encode/partition.js';
 export { type RefitPermutedOptions, type RefitPermutedScores, refitPermuted } from './encode/permute.js';
 export { type Responses, ResponsesFile } from './encode/responses.js';
 export { CortuneError, type ErrorCode } from './errors.js';

@@ -49,6 +49,11 @@ export interface EncodeOptions extends JobOptions {
   sampleWeights?: ArrayLike<number> | undefined;
   /** Scores to give beside r and R2: Spearman's rank correlation, explained variance (R2 that forgives a constant offset). */
   scores?: readonly ExtraScore[] | undefined;
+  /**
+   * Bytes that work and results may take beside features and responses; without it no limit is set, and some 2 GB go to work done side by side. Less
+   * is done at a time where that helps; what cannot fit (by an estimate from the sizes) is ERR_MEMORY before anything is computed.
+   */
+  memory?: number | undefined;
   /** Names of the targets; their numbers by default. */
   names?: readonly string[] | undefined;
   /** What the layers go by; 0, 1, ... by default. */
@@ -101,6 +106,9 @@ export function encodeSettings(
   const selection = oneOf('selection', options.selection, ['nested', 'fixed', 'loo', 'gcv']);
   const precision = oneOf('precision', options.precision, ['auto', 'single', 'double']);
   const scores = options.scores ?? [];
+  const { memory } = options;
+  if (memory !== undefined && !(memory > 0 && Number.isFinite(memory)))
+    throw expected('memory', 'bytes, above 0', memory);
   oneOf('missing', options.missing, ['error', 'drop']);
   for (const score of scores) oneOf('scores', score, ['spearman', 'explained']);
   const fixed = selection === 'fixed';
@@ -112,6 +120,7 @@ export function encodeSettings(
     standardize: oneOf('standardize', options.standardize, ['zscore', 'center']),
     alphaPer: oneOf('alphaPer', options.alphaPer, ['target', 'shared']),
     fixed,
+    memory,
     precision: precision === 'single' || (precision === 'auto' && targets >= kManyTargets) ? 'single' : 'double',
     rowWeights: options.sampleWeights === undefined ? undefined : rowWeights(options.sampleWeights, rows),
     predictions: options.predictions === true,

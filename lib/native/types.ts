@@ -288,6 +288,8 @@ export interface EncodeArgs {
   alphaPer: 'target' | 'shared';
   /** One outer fold without test rows, whose inner folds both choose alpha and are scored. */
   fixed: boolean;
+  /** Bytes that work and results may take. */
+  memory?: number | undefined;
   /** Whose errors choose alpha: the inner folds', or leave-one-out or generalised cross-validation of the training rows. */
   selection: 'folds' | 'loo' | 'gcv';
   /** exp(-gamma |x - y|^2) or (gamma x . y + offset)^degree of scaled rows; linear without. */

@@ -74,6 +74,7 @@ EncodeSpec encode_spec(const Args& args) {
   if (args.has("rowWeights")) spec.row_weights = args.doubles("rowWeights");
   const auto weights = args.text("weights");
   spec.weights = weights == "primal" ? Weights::kPrimal : weights == "dual" ? Weights::kDual : Weights::kNone;
+  if (args.has("memory")) spec.memory = args.number("memory");
   const auto selection = args.text("selection");
   spec.selection = selection == "loo"   ? Selection::kLeaveOneOut
                    : selection == "gcv" ? Selection::kGeneralised

@@ -1,6 +1,7 @@
 // The driver of encoding: pieces of work side by side or one by one.
 #include "encode.h"
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
 
@@ -15,12 +16,49 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 // Memory of pieces of work that may run side by side.
 constexpr double kParallelBytes = 2e9;
 
+// About the most memory one piece of work holds, from the sizes of its matrices.
+double piece_bytes(const at::Tensor& features, const EncodeSpec& spec, int64_t targets) {
+  const double n = static_cast<double>(features.size(1)), p = static_cast<double>(features.size(2));
+  const double k = std::min(n, p), A = static_cast<double>(spec.alphas.size());
+  double inner = 0;
+  for (const auto& fold : spec.folds) inner = std::max(inner, static_cast<double>(fold.inner.size()));
+  const double factors = 8 * (n * p + 3 * std::min(n * n, p * p) + (inner + 1) * 3 * n * k);
+  const double forms = spec.single ? 4 * A * std::min(n * n / 2, inner * k * k) : 0;
+  const double width = std::min<double>(static_cast<double>(targets), spec.single ? kTileTargets : 4096);
+  const double tile = spec.single ? 4 * (4 * n + 64 * A) * width : 8 * 4 * static_cast<double>(kTileValues);
+  return factors + forms + at::get_num_threads() * (tile + (spec.single ? 24 * n * n : 0));
+}
+
+double result_bytes(const at::Tensor& features, const EncodeSpec& spec, int64_t targets) {
+  const double L = static_cast<double>(features.size(0)), t = static_cast<double>(targets);
+  const double folds = static_cast<double>(spec.fixed ? spec.folds[0].inner.size() : spec.folds.size());
+  const double fits = static_cast<double>(spec.folds.size());
+  // Scores are copied for JavaScript.
+  double bytes = 16 * L * t * (3 * folds + (spec.spearman ? folds : 0) + (spec.explained ? folds : 0));
+  if (spec.predictions) bytes += 4 * L * t * static_cast<double>(features.size(1));
+  if (spec.weights == Weights::kPrimal) bytes += 4 * L * t * fits * static_cast<double>(features.size(2) + 1);
+  if (spec.weights == Weights::kDual) bytes += 4 * L * t * fits * static_cast<double>(features.size(1));
+  return bytes;
+}
+
+void check_memory(const at::Tensor& features, const EncodeSpec& spec, int64_t targets) {
+  const double needed = piece_bytes(features, spec, targets) + result_bytes(features, spec, targets);
+  if (!(spec.memory > 0) || needed <= spec.memory) return;
+  const auto mebibytes = [](double bytes) {
+    return std::to_string(static_cast<int64_t>(bytes / 1048576) + 1) + " MiB";
+  };
+  fail(Code::kMemory, "Expected encoding to fit in `memory`, " + mebibytes(spec.memory) +
+                          ", and it needs about " + mebibytes(needed) +
+                          ". Encode fewer layers or targets in one call, keep no weights or predictions, or "
+                          "raise the limit.");
+}
+
 // Side by side, each piece single-threaded, when there are enough of them and they fit in memory; else one
 // after the other.
-bool side_by_side(const at::Tensor& features, int64_t pieces) {
-  const double n = features.size(1), p = features.size(2);
-  const double bytes = 8 * (n * p + 6 * n * n + 4 * kTileValues);
-  return pieces >= at::get_num_threads() && bytes * at::get_num_threads() <= kParallelBytes;
+bool side_by_side(const at::Tensor& features, const EncodeSpec& spec, int64_t pieces, int64_t targets) {
+  const double left = spec.memory > 0 ? spec.memory - result_bytes(features, spec, targets) : kParallelBytes;
+  return pieces >= at::get_num_threads() &&
+         piece_bytes(features, spec, targets) * at::get_num_threads() <= std::min(left, kParallelBytes);
 }
 
 // Places for all results.
@@ -51,6 +89,7 @@ EncodeScores encode(const at::Tensor& features, const Responses& responses, cons
   const auto x = features.to(at::kFloat).contiguous();
   check_encoding(x, responses, spec);
   const int64_t outer = static_cast<int64_t>(spec.folds.size()), pieces = x.size(0) * outer;
+  check_memory(x, spec, responses.targets());
   auto out = make_scores(x, responses.targets(), spec);
   const auto row_weights =
       spec.row_weights.empty() ? at::Tensor() : at::tensor(spec.row_weights, at::kDouble);
@@ -60,7 +99,7 @@ EncodeScores encode(const at::Tensor& features, const Responses& responses, cons
   std::atomic<int64_t> done{0};
   const auto progress = [&](int64_t targets) { task.progress(done += targets, total, "encode"); };
   const auto work = [&](int64_t piece) { encode_fold(study, piece / outer, piece % outer, progress); };
-  if (side_by_side(x, pieces))
+  if (side_by_side(x, spec, pieces, responses.targets()))
     each(pieces, work);
   else
     for (int64_t piece = 0; piece < pieces; ++piece) work(piece);

@@ -44,6 +44,7 @@ struct EncodeSpec {
   bool spearman = false, explained = false;
   Weights weights = Weights::kNone;
   Selection selection = Selection::kFolds;
+  double memory = 0;  // bytes that results and work may take; 0 for no limit
   Kernel kernel;
 };
 

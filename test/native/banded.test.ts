@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { encodeBanded } from '../../lib/encode/banded.js';
 import { encode } from '../../lib/encode/encode.js';
+import { partitionVariance } from '../../lib/encode/partition.js';
 import { Random } from '../../lib/random.js';
 import { Tensor } from '../../lib/tensor.js';
 
@@ -98,5 +99,41 @@ describe('encodeBanded', () => {
       code: 'ERR_ARGUMENT',
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describe('partitionVariance', () => {
+  it('gives unique and shared variance that sums to all of it', async () => {
+    // Bands a, b and a noisy copy of a: what a explains is shared with its copy, what b explains is its own.
+    const noise = new Random(4);
+    const [rows, columns] = [240, 9];
+    const data = new Float32Array(rows * columns);
+    const target = new Float32Array(rows);
+    for (let row = 0; row < rows; row++) {
+      const x = data.subarray(row * columns, (row + 1) * columns);
+      for (let c = 0; c < 6; c++) x[c] = noise.normal();
+      for (let c = 0; c < 3; c++) x[6 + c] = x[c]! + 0.1 * noise.normal();
+      target[row] = x[0]! + x[1]! + x[2]! + x[3]! + x[4]! + x[5]! + noise.normal();
+    }
+    using features = Tensor.from(data, [rows, columns]);
+    const seen: number[] = [];
+    const { parts, r2, sets } = await partitionVariance(
+      features,
+      { data: target, rows, columns: 1 },
+      { sizes: [3, 3, 3], gammas: 10, refine: 1, onProgress: (q) => seen.push(q.done / q.total) },
+    );
+    expect(sets).toBe(7);
+    // R2 of all is 6 / 7 of the variance: half of it shared by a and its copy (bands 0 and 2, set 5), half unique to b (set 2).
+    expect(r2[6]).toBeGreaterThan(0.8);
+    expect(parts[4]).toBeGreaterThan(0.35);
+    expect(parts[1]).toBeGreaterThan(0.35);
+    for (const set of [1, 3, 4, 6, 7]) expect(Math.abs(parts[set - 1]!), `set ${set}`).toBeLessThan(0.06);
+    expect(parts.reduce((a, b) => a + b)).toBeCloseTo(r2[6]!, 12);
+    expect(seen.at(-1)).toBe(1);
+  });
+
+  it('refuses one band', async () => {
+    using features = Tensor.from(x, [n, p]);
+    await expect(partitionVariance(features, responses, { sizes: [68] })).rejects.toThrow(/2 to 5 bands/);
   });
 });

@@ -97,3 +97,47 @@ describe('the same bits', () => {
     responses.dispose();
   });
 });
+
+describe('memory', () => {
+  it('is refused before the work where it cannot do, and changes no score where it can', async () => {
+    const { features, responses } = makeData(40, 50, 300, 3);
+    const options: EncodeOptions = { alphas: 'logspace:-1:6:8' };
+    await expect(encode(features, responses, { ...options, memory: 1e6 })).rejects.toMatchObject({
+      code: 'ERR_MEMORY',
+      message: expect.stringMatching(/fit in `memory`, 1 MiB, and it needs about \d+ MiB/),
+    });
+    const [free, bound] = [
+      await encode(features, responses, options),
+      await encode(features, responses, { ...options, memory: 400e6 }),
+    ];
+    expect(bound.folds).toEqual(free.folds);
+    await expect(encode(features, responses, { ...options, memory: -1 })).rejects.toThrow(/bytes, above 0/);
+    features.dispose();
+    responses.dispose();
+  });
+});
+
+describe('cancelling', () => {
+  it('takes less than a second among many targets', async () => {
+    const { features, responses } = makeData(300, 400, 3000);
+    const controller = new AbortController();
+    let cancelled = 0;
+    setTimeout(() => {
+      cancelled = performance.now();
+      controller.abort();
+    }, 100);
+    const done: number[] = [];
+    await expect(
+      encode(features, responses, {
+        alphas: 'logspace:-1:8:40',
+        signal: controller.signal,
+        onProgress: (p) => done.push(p.done / p.total),
+      }),
+    ).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+    // Busy machines included: the work itself stops after one tile or factorisation.
+    expect(performance.now() - cancelled).toBeLessThan(3000);
+    expect(done.every((share) => share < 1)).toBe(true);
+    features.dispose();
+    responses.dispose();
+  });
+});
