@@ -60,6 +60,9 @@ async function main() {
   const note = (line) => process.stderr.write(`${line}\n`);
   const python = await peerPython(note);
   const folder = mkdtempSync(join(tmpdir(), 'cortune-bench-'));
+  // Also where the run is interrupted.
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
   const peers = [];
   const peer = (script) => {
     const started = startPeer(python, script, { threads });
@@ -80,7 +83,6 @@ async function main() {
     if (cases.length === 0) throw new Usage(`Expected \`--case\` to pick a case of ${suite}, it picks none.`);
   } finally {
     for (const each of peers) each.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
