@@ -7,7 +7,7 @@ namespace cortune {
 
 ComputeThread::ComputeThread() : thread_([this] { run(); }) {}
 
-ComputeThread::~ComputeThread() {
+void ComputeThread::stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
@@ -16,7 +16,7 @@ ComputeThread::~ComputeThread() {
     queue_.clear();
   }
   wake_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void ComputeThread::submit(std::shared_ptr<Task> task, std::function<void()> work) {

@@ -15,8 +15,11 @@ namespace cortune {
 class ComputeThread {
  public:
   ComputeThread();
-  // Cancels what runs and what waits, and waits for the thread to end.
-  ~ComputeThread();
+  ~ComputeThread() { stop(); }
+
+  // Cancels what runs and what waits, and waits for the thread to end. What is submitted afterwards never
+  // runs.
+  void stop();
 
   void submit(std::shared_ptr<Task> task, std::function<void()> work);
   void set_threads(int threads);

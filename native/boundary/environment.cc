@@ -16,6 +16,17 @@ Environment::Environment(Napi::Env env) : env_(env), compute_(std::make_unique<C
   // Hooks run last in, first out: added after the mailbox, ours runs before the mailbox's own, so the compute
   // thread has ended before anything it may still post to goes away.
   napi_add_env_cleanup_hook(env, &Environment::tear_down, this);
+  stop_at_exit(env);
+}
+
+// process.exit runs no cleanup hook before the C++ runtime takes its static objects apart, oneDNN's compiled
+// kernels among them, which the compute thread may be running: it must have ended by then.
+void Environment::stop_at_exit(Napi::Env env) {
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto stop = Napi::Function::New(env, [this](const Napi::CallbackInfo&) {
+    if (compute_) compute_->stop();
+  });
+  process.Get("once").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), stop});
 }
 
 Environment& Environment::of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }

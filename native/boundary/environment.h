@@ -28,6 +28,7 @@ class Environment {
  private:
   static void deliver(napi_env env, napi_value, void*, void* letter);
   static void tear_down(void* self);
+  void stop_at_exit(Napi::Env env);
 
   napi_env env_;
   napi_threadsafe_function mailbox_ = nullptr;

@@ -101,6 +101,7 @@ function encode(_model, onProgress, layers = 300) {
       standardize: 'center',
       alphaPer: 'target',
       fixed: false,
+      selection: 'folds',
       precision: 'single',
       predictions: false,
       spearman: false,
