@@ -9,7 +9,6 @@
 #include <limits>
 
 #include "../kernels/platform.h"
-#include "../ops/product.h"
 
 namespace cortune {
 namespace {
@@ -100,7 +99,7 @@ class Similarities {
         p_(predicted.size(1)),
         a_(directions(predicted.contiguous(), correlation)),
         b_(directions(actual.contiguous(), correlation)),
-        s_(times(a_.rows, b_.rows)),
+        s_(at::mm(a_.rows, b_.rows.t())),
         values_(s_.data_ptr<float>()) {}
 
   // |fl(a.b) - a.b| <= p eps |a| |b| with |a| = |b| = 1, whatever the order of summation, and 2 eps for each

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "../kernels/platform.h"
-#include "../ops/product.h"
 
 namespace cortune {
 namespace {
@@ -38,9 +37,11 @@ SquareForms::SquareForms(const std::vector<at::Tensor>& factors, bool triangular
 at::Tensor SquareForms::evaluate(const at::Tensor& y) const {
   const int64_t w = y.size(0);
   auto sums = at::zeros({count_, w}, at::kDouble);
+  auto product = at::empty({blocks_.front().stacked.size(0), w}, at::kFloat);
   for (const auto& block : blocks_) {
-    const auto product = times(block.stacked, y.slice(1, block.from));  // [K * height, w]
-    const float* row = product.data_ptr<float>();
+    auto out = product.slice(0, 0, block.stacked.size(0));
+    at::mm_out(out, block.stacked, y.slice(1, block.from).t());  // [K * height, w]
+    const float* row = out.data_ptr<float>();
     for (int64_t k = 0; k < count_; ++k)
       for (int64_t i = 0; i < block.height; ++i, row += w)
         add_squares(row, sums.data_ptr<double>() + k * w, w);

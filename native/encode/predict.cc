@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "../ops/product.h"
 #include "parallel.h"
 
 namespace cortune {
@@ -47,9 +46,8 @@ Predictor::Predictor(const Factor& factor, const at::Tensor& train, int64_t n, c
 
 at::Tensor Predictor::predict(const at::Tensor& y, const std::vector<int64_t>& chosen) const {
   if (!operators_.empty()) return grouped(y, chosen);
-  const auto z = times(y.contiguous(), project_.t()) *
-                 filters_.index_select(0, at::tensor(chosen, at::kLong));  // [w, k]
-  return times(z, basis_.t());                                             // [w, m]
+  const auto z = at::mm(y, project_) * filters_.index_select(0, at::tensor(chosen, at::kLong));  // [w, k]
+  return at::mm(z, basis_);                                                                      // [w, m]
 }
 
 at::Tensor Predictor::grouped(const at::Tensor& y, const std::vector<int64_t>& chosen) const {
@@ -65,7 +63,7 @@ at::Tensor Predictor::grouped(const at::Tensor& y, const std::vector<int64_t>& c
     if (!out.defined()) out = at::empty({w, op.size(1)}, y.options());
     while (to < w && chosen[order[to]] == chosen[order[from]]) ++to;
     auto rows = out.slice(0, from, to);
-    rows.copy_(times(sorted.slice(0, from, to), op.t()));
+    at::mm_out(rows, sorted.slice(0, from, to), op);
   }
   auto placed = at::empty_like(out);
   return placed.index_copy_(0, places, out);

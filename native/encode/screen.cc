@@ -1,7 +1,6 @@
 // Sets the forms up in float64, evaluates them in float32.
 #include "screen.h"
 
-#include "../ops/product.h"
 #include "design.h"
 #include "parallel.h"
 
@@ -141,9 +140,9 @@ at::Tensor Screen::errors(const at::Tensor& y) const {
     const auto test = (y.index_select(1, fold.test) - at::mm(y, fold.mean));  // [w, m]
     total += at::mv(test.square().to(at::kDouble), fold.share);
     if (fold.basis.size(1) == 0) continue;
-    const auto z = times(y.contiguous(), fold.project.t());                      // [w, k]
-    const auto along = times(test * fold.share.to(at::kFloat), fold.basis.t());  // [w, k]
-    total -= 2 * at::mm((along * z).to(at::kDouble), fold.filters).t();          // [A, w]
+    const auto z = at::mm(y, fold.project);                                   // [w, k]
+    const auto along = at::mm(test * fold.share.to(at::kFloat), fold.basis);  // [w, k]
+    total -= 2 * at::mm((along * z).to(at::kDouble), fold.filters).t();       // [A, w]
     total += at::mm(skeleton_.combine, fold.forms.evaluate(z) * fold.scale);
   }
   return total;
