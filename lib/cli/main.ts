@@ -63,6 +63,16 @@ export const kCommands: Entry[] = [
   },
   { name: 'report', describe: 'Write report.html for the results of a study', load: () => import('./report.js') },
   { name: 'export', describe: 'Print every score of a study as a table', load: () => import('./export.js') },
+  {
+    name: 'verify',
+    describe: 'Check every file of a results folder against its checksum',
+    load: () => import('./verify.js'),
+  },
+  {
+    name: 'gc',
+    describe: 'Free adapters or embeddings of a results folder by rule; never scores',
+    load: () => import('./gc.js'),
+  },
 ];
 
 /** A wrong use of the command line: exit code 2. */

@@ -1,7 +1,7 @@
 /**
  * The store: a folder that holds one folder a run, named by its content hash.
  *
- *     DIR/runs/ID/       run.json, scores.json, losses.jsonl, adapter/   a complete run
+ *     DIR/runs/ID/       run.json, scores.json, losses.jsonl, adapter/, manifest.json   a complete run; see manifest.ts
  *     DIR/studies/NAME.json   the study file as it was read, and the runs it asks for
  *     DIR/claims/ID      a run that a live process is computing
  *
@@ -13,8 +13,12 @@ import { mkdir, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promi
 import { join } from 'node:path';
 import { CortuneError } from '../errors.js';
 import { flushFolder, flushTree, ioError, isDead, ownedName, ownerOf, replaceFile, writeFlushed } from './atomic.js';
+import { writeManifest } from './manifest.js';
 import type { RunRecord, Scores, StudyRecord } from './records.js';
 import { decodeScores, encodeScores } from './records.js';
+
+/** How the folders of runs are called. */
+export const kRunName = /^[0-9a-f]{20}$/;
 
 /** A run to be written: its record, and what belongs beside it. */
 export interface NewRun {
@@ -65,7 +69,7 @@ export class Store {
 
   /** Every run that is there, done or failed, without its scores; sorted by id. */
   async runs(): Promise<RunRecord[]> {
-    const ids = (await readdir(join(this.folder, 'runs'))).filter((name) => /^[0-9a-f]{20}$/.test(name)).sort();
+    const ids = (await readdir(join(this.folder, 'runs'))).filter((name) => kRunName.test(name)).sort();
     const records: RunRecord[] = [];
     for (let i = 0; i < ids.length; i += 64)
       records.push(
@@ -198,6 +202,7 @@ async function writeRun(folder: string, run: NewRun): Promise<void> {
   if (run.scores) await writeFlushed(join(folder, 'scores.json'), encodeScores(run.scores));
   if (run.losses) await writeFlushed(join(folder, 'losses.jsonl'), lossLines(run.losses));
   await run.saveAdapter?.(join(folder, 'adapter'));
+  await writeManifest(folder);
 }
 
 function lossLines(losses: readonly number[]): string {

@@ -82,12 +82,12 @@ describe('cortune run', () => {
         .join(' '),
     );
     expect(kinds.sort()).toEqual([
-      'adapter losses.jsonl run.json scores.json',
-      'adapter losses.jsonl run.json scores.json',
-      'adapter losses.jsonl run.json scores.json',
-      'losses.jsonl run.json scores.json',
-      'run.json scores.json',
-      'run.json scores.json',
+      'adapter losses.jsonl manifest.json run.json scores.json',
+      'adapter losses.jsonl manifest.json run.json scores.json',
+      'adapter losses.jsonl manifest.json run.json scores.json',
+      'losses.jsonl manifest.json run.json scores.json',
+      'manifest.json run.json scores.json',
+      'manifest.json run.json scores.json',
     ]);
   });
 
