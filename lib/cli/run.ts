@@ -152,7 +152,10 @@ function planJson({ study, plan, batches }: DryRun): unknown {
 }
 
 function planText({ study, plan, batches, data, models }: DryRun): string {
-  const what = data.simulated ? 'a simulated subject' : `real measurements (${data.measured?.name})`;
+  const sources = data.map(({ simulated, measured, name, rows, targets }) => {
+    const what = simulated ? 'a simulated subject' : `real measurements (${measured?.name})`;
+    return `Data: ${data.length > 1 ? `${name}: ` : ''}${what}, ${rows} rows, ${targets} targets`;
+  });
   const rows = plan.batches.map((batch, i) => {
     const { cost, pending } = batches[i]!;
     const state = pending === 0 ? 'done' : pending < batch.runs.length ? `${pending} to do` : 'to do';
@@ -173,7 +176,7 @@ function planText({ study, plan, batches, data, models }: DryRun): string {
   );
   return [
     `${study.name}: ${plan.runs.length} runs in ${plan.batches.length} lane batches`,
-    `Data: ${what}, ${data.rows} rows, ${data.targets} targets`,
+    ...sources,
     ...shapes.map((line) => `Model: ${line}`),
     '',
     table(['batch', 'lanes', 'state', 'work', 'memory'], rows),

@@ -7,9 +7,14 @@ import type { Dataset, Stimuli } from '../data/types.js';
 import { contentId } from './hash.js';
 import type { DataSummary } from './records.js';
 import type { Study } from './schema.js';
+import type { DataEntry } from './schema-sections.js';
 
 /** What the plan must know of the data. The responses of a simulated subject are made later, by the model planted in them. */
 export interface StudyData {
+  /** As the study names it. */
+  entry: DataEntry;
+  /** What tables call it. */
+  name: string;
   hash: string;
   stimuli: Stimuli;
   rows: number;
@@ -23,15 +28,23 @@ export interface StudyData {
  * Finds the data. `root` overrides the folder that the study or the description names.
  * Throws what `loadDataset` throws; RangeError for options of `simulated`.
  */
-export async function studyData(study: Study, models: ReadonlyMap<string, string>, root?: string): Promise<StudyData> {
-  const { dataset, ...options } = study.data;
-  if (isSimulated(dataset)) return simulatedData(study, models);
+export async function studyData(
+  study: Study,
+  entry: DataEntry,
+  models: ReadonlyMap<string, string>,
+  root?: string,
+): Promise<StudyData> {
+  const { dataset, name, ...options } = entry;
+  if (isSimulated(dataset)) return simulatedData(study, entry, models);
   const measured = await loadDataset(datasetPath(study, dataset), {
     ...options,
     root: root ?? (options.root === undefined ? undefined : resolve(study.folder, options.root)),
   });
   const { hash, stimuli, responses, targets } = measured;
-  return { hash, stimuli, rows: responses.rows, targets: targets.length, simulated: false, measured };
+  return {
+    ...{ entry, name: name ?? measured.name, hash, stimuli, simulated: false, measured },
+    ...{ rows: responses.rows, targets: targets.length },
+  };
 }
 
 /** Paths in a study are relative to its file; names such as `alice` are known to the project. */
@@ -41,10 +54,10 @@ function datasetPath(study: Study, dataset: string): string {
 }
 
 /** Everything that decides simulated responses: the story, the options, the planted model and its alignment. */
-function simulatedData(study: Study, models: ReadonlyMap<string, string>): StudyData {
-  const options = parseSimulated(study.data.dataset);
+function simulatedData(study: Study, entry: DataEntry, models: ReadonlyMap<string, string>): StudyData {
+  const options = parseSimulated(entry.dataset);
   const { stimuli, rows } = simulatedStimuli(options.kind);
-  const mode = study.data.subjects ?? 'mean';
+  const mode = entry.subjects ?? 'mean';
   const perSubject = mode === 'mean' ? 1 : mode === 'each' ? options.subjects : options.subjects + 1;
   const planted = models.get(study.models[0]!) ?? '';
   const align = options.kind === 'words' ? study.align : null;
@@ -57,7 +70,8 @@ function simulatedData(study: Study, models: ReadonlyMap<string, string>): Study
     pool: study.embed.pool,
     context: study.embed.context,
   });
-  return { hash, stimuli, rows, targets: options.targets * perSubject, simulated: true };
+  const name = entry.name ?? entry.dataset;
+  return { entry, name, hash, stimuli, rows, targets: options.targets * perSubject, simulated: true };
 }
 
 /** The text a model is tuned on: the stimuli's own, passage by passage. */

@@ -1,7 +1,7 @@
 /** Computes one lane batch: load the model, tune its lanes, embed the stimuli, align them to the responses, score. */
 import { type Significance, significance } from '../analysis/significance.js';
 import { alignFeatures } from '../data/align.js';
-import { type Control, controlFeatures } from '../data/controls.js';
+import { controlFeatures } from '../data/controls.js';
 import { parseSimulated, simulateDataset } from '../data/simulate.js';
 import type { Dataset, Stimuli } from '../data/types.js';
 import { embedLanes } from '../embed/embed.js';
@@ -12,21 +12,25 @@ import type { JobOptions } from '../native/jobs.js';
 import type { Progress } from '../native/types.js';
 import type { Tensor } from '../tensor.js';
 import { saveAdapter } from '../tune/adapter.js';
+import type { Lanes } from '../tune/lanes.js';
 import { methodOf } from '../tune/methods.js';
-import { type TuneResult, tune } from '../tune/tune.js';
-import { type StudyData, summarizeData, tuningTexts } from './data.js';
+import { controlFromFile } from './controls.js';
+import { type StudyData, summarizeData } from './data.js';
 import { environment } from './environment.js';
 import { type Computed, isOfTheRun } from './loop.js';
 import type { StudyModel } from './models.js';
-import { Clock, divergence, recordOf, scoresOf, summaryOf } from './outcome.js';
+import { Clock, divergence, recordOf, scoresOf, summaryOf, tuningOf } from './outcome.js';
 import { type Batch, isTested, poolOf, type Run } from './plan.js';
 import type { Environment, RunRecord, Scores } from './records.js';
-import { modelName, type Study } from './schema.js';
+import { modelName, type Study, studyPath } from './schema.js';
 import type { NewRun } from './store.js';
+import { type Training, type TunedPart, tuneBatch } from './training.js';
 
 export interface EngineOptions extends JobOptions {
   study: Study;
-  data: StudyData;
+  /** Of each data set of the study. */
+  data: readonly StudyData[];
+  training: Training;
   models: ReadonlyMap<string, StudyModel>;
 }
 
@@ -35,7 +39,8 @@ export class Engine implements Disposable {
   readonly #options: EngineOptions;
   readonly #environment: Environment = environment();
   #loaded: { name: string; seed: number; model: Model } | undefined;
-  #dataset: Promise<Dataset> | undefined;
+  /** Simulated subjects, once they are made. */
+  readonly #datasets = new Map<number, Promise<Dataset>>();
   #stage = '';
 
   constructor(options: EngineOptions) {
@@ -47,14 +52,14 @@ export class Engine implements Disposable {
     this.#stage =
       `${place} ${batch.runs[0]!.labels.method}${batch.runs.length > 1 ? ` x ${batch.runs.length}` : ''}`.trim();
     const clock = new Clock();
-    const dataset = await this.#data();
+    const dataset = await this.#data(batch.data);
     clock.lap('data');
     return batch.model === null ? this.#control(batch, dataset, clock) : this.#tuned(batch, dataset, clock);
   }
 
   /** The record of a run that could not be computed. */
   failed(run: Run, batch: Batch, error: { code: string; message: string }): NewRun {
-    const { data } = this.#options;
+    const data = this.#options.data[batch.data]!;
     const unread: Dataset = {
       name: data.measured?.name ?? 'simulated',
       simulated: data.simulated,
@@ -99,22 +104,21 @@ export class Engine implements Disposable {
     return model;
   }
 
-  #data(): Promise<Dataset> {
-    const { measured } = this.#options.data;
+  #data(number: number): Promise<Dataset> {
+    const { measured } = this.#options.data[number]!;
     if (measured) return Promise.resolve(measured);
-    this.#dataset ??= this.#simulate();
-    this.#dataset.catch(() => {
-      this.#dataset = undefined;
-    });
-    return this.#dataset;
+    const made = this.#datasets.get(number) ?? this.#simulate(this.#options.data[number]!);
+    this.#datasets.set(number, made);
+    made.catch(() => this.#datasets.delete(number));
+    return made;
   }
 
   /** A simulated subject has a layer of the study's first model, as the study names it, planted in its responses. */
-  async #simulate(): Promise<Dataset> {
-    const { study, data } = this.#options;
+  async #simulate(data: StudyData): Promise<Dataset> {
+    const { study } = this.#options;
     const [features] = await this.#features(await this.#model(study.models[0]!, 0), data.stimuli, data.rows);
     try {
-      const options = { ...parseSimulated(study.data.dataset), mode: study.data.subjects ?? ('mean' as const) };
+      const options = { ...parseSimulated(data.entry.dataset), mode: data.entry.subjects ?? ('mean' as const) };
       const values = { data: features!.toArray(), shape: features!.shape };
       return simulateDataset(data.stimuli, values, { ...options, model: study.models[0]! });
     } finally {
@@ -123,18 +127,19 @@ export class Engine implements Disposable {
   }
 
   /** Features [L, n, p] of each lane (of the base model when there are none), aligned to the rows of the responses. */
-  async #features(model: Model, stimuli: Stimuli, rows: number, tuned?: TuneResult): Promise<Tensor[]> {
+  async #features(model: Model, stimuli: Stimuli, rows: number, lanes?: Lanes): Promise<Tensor[]> {
     const { embed, align } = this.#options.study;
     const texts = stimuli.kind === 'words' ? stimuli.words.map((word) => word.text) : stimuli.texts;
-    const { layers, context, window } = embed;
+    const { layers, context, window, precision } = embed;
     const raw = await embedLanes(model, texts, {
       ...this.#job(),
       pool: poolOf(this.#options.study, stimuli.kind),
       layers,
       context,
+      precision,
       ...(window !== undefined && { window }),
       ...(stimuli.kind === 'trials' && stimuli.passages && { passages: stimuli.passages }),
-      lanes: tuned?.lanes,
+      lanes,
     });
     if (stimuli.kind !== 'words') return raw;
     const aligned: Tensor[] = [];
@@ -154,6 +159,7 @@ export class Engine implements Disposable {
   async #scores(features: Tensor, dataset: Dataset): Promise<{ scores: Scores; warnings: string[] }> {
     const { study } = this.#options;
     const { folds, inner_folds: innerFolds, trim, gap, alphas, standardize, alpha_per: alphaPer } = study.encode;
+    const { selection, missing } = study.encode;
     const all = Array.from({ length: features.shape[0]! }, (_, l) => l);
     const layers = features.shape[0] === 1 || study.embed.layers === 'all' ? all : study.embed.layers;
     const options: EncodeOptions = {
@@ -164,6 +170,8 @@ export class Engine implements Disposable {
       alphas,
       standardize,
       alphaPer,
+      selection,
+      missing,
       groups: dataset.groups,
       names: dataset.targets.map((target) => target.name),
       layers,
@@ -192,11 +200,10 @@ export class Engine implements Disposable {
   async #control(batch: Batch, dataset: Dataset, clock: Clock): Promise<Computed> {
     const { align } = this.#options.study;
     const { stimuli, responses } = dataset;
-    using features = controlFeatures(batch.method as Control, stimuli, {
-      rows: responses.rows,
-      groups: dataset.groups,
-      ...align,
-    });
+    const { control, options, file } = batch.control!;
+    using features = control
+      ? controlFeatures(control, stimuli, { ...options, rows: responses.rows, groups: dataset.groups, ...align })
+      : await controlFromFile(studyPath(this.#options.study, file!), batch.control!, responses.rows);
     const { scores, warnings } = await this.#scores(features, dataset);
     clock.lap('encode');
     const run = batch.runs[0]!;
@@ -207,21 +214,39 @@ export class Engine implements Disposable {
   async #tuned(batch: Batch, dataset: Dataset, clock: Clock): Promise<Computed> {
     const model = await this.#model(batch.model!, batch.seed);
     clock.lap('load');
-    const tuned = await this.#tune(model, batch, dataset);
-    if (tuned) clock.lap('tune');
+    if (batch.runs[0]!.tuning === null)
+      return { runs: await this.#part(model, batch, dataset, undefined, clock), dispose: () => {} };
+    const { study, training } = this.#options;
+    const parts: TunedPart[] = [];
+    const dispose = () => {
+      for (const { result } of parts) result.lanes.dispose();
+    };
+    const done = new Map<string, NewRun>();
     try {
-      const features = await this.#features(model, dataset.stimuli, dataset.responses.rows, tuned);
-      clock.lap('embed');
-      const runs = await this.#scoreLanes(batch, dataset, features, tuned, clock);
-      const save = (run: NewRun, k: number): NewRun =>
-        tuned && methodOf(batch.method).adapter && run.record.status === 'done'
-          ? { ...run, saveAdapter: (folder) => saveAdapter(model, tuned!.lanes, k, folder) }
-          : run;
-      return { runs: runs.map(save), dispose: () => tuned?.lanes.dispose() };
+      for await (const part of tuneBatch(model, batch, study, dataset.stimuli, training, this.#job())) {
+        parts.push(part);
+        clock.lap('tune');
+        for (const run of await this.#part(model, batch, dataset, part, clock)) done.set(run.record.id, run);
+      }
+      return { runs: batch.runs.map((run) => done.get(run.id)!), dispose };
     } catch (error) {
-      tuned?.lanes.dispose();
+      dispose();
       throw error;
     }
+  }
+
+  /** The runs of lanes that were tuned together, or of the model as it is. */
+  async #part(model: Model, batch: Batch, dataset: Dataset, part: TunedPart | undefined, clock: Clock) {
+    const lanes = part?.result.lanes;
+    const features = await this.#features(model, dataset.stimuli, dataset.responses.rows, lanes);
+    clock.lap('embed');
+    const runs = await this.#scoreLanes(batch, dataset, features, part, clock);
+    return runs.map((run, i): NewRun => {
+      if (!part || run.record.status !== 'done') return run;
+      const { run: of, lane } = part.runs[i]!;
+      const { adapter } = methodOf(of.tuning!.method!);
+      return adapter ? { ...run, saveAdapter: (folder) => saveAdapter(model, lanes!, lane, folder) } : run;
+    });
   }
 
   /** Scores each lane, freeing its features as soon as they are scored. */
@@ -229,20 +254,22 @@ export class Engine implements Disposable {
     batch: Batch,
     dataset: Dataset,
     features: Tensor[],
-    tuned: TuneResult | undefined,
+    part: TunedPart | undefined,
     clock: Clock,
   ): Promise<NewRun[]> {
     const runs: NewRun[] = [];
+    const tuned = part?.result;
+    const wanted = part?.runs ?? [{ run: batch.runs[0]!, lane: 0 }];
     try {
-      for (const [k, run] of batch.runs.entries()) {
-        const losses = tuned?.losses[k];
+      for (const { run, lane: k } of wanted) {
+        const losses = tuned?.losses[k]?.slice(0, tuned.stopped[k]?.updates);
         const diverged = tuned?.failed[k] ?? null;
         if (diverged !== null) runs.push({ ...this.failed(run, batch, divergence(run, diverged)), losses });
-        else
-          runs.push({
-            ...(await this.#scoreLane(run, batch, dataset, features[k]!, clock, tuned?.trainable[k] ?? 0)),
-            losses,
-          });
+        else {
+          const scored = await this.#scoreLane(run, batch, dataset, features[k]!, clock, tuned?.trainable[k] ?? 0);
+          const tuning = tuned && tuningOf(tuned, k);
+          runs.push({ ...scored, record: { ...scored.record, ...(tuning && { tuning }) }, losses });
+        }
         features[k]!.dispose();
       }
       return runs;
@@ -270,31 +297,9 @@ export class Engine implements Disposable {
     }
   }
 
-  async #tune(model: Model, batch: Batch, dataset: Dataset): Promise<TuneResult | undefined> {
-    const { labels } = batch.runs[0]!;
-    if (labels.lr === null) return undefined;
-    const { study } = this.#options;
-    const { steps, batch: size, packing, block, schedule, warmup, clip, weight_decay: weightDecay } = study.tune;
-    return tune(model, tuningTexts(dataset.stimuli), {
-      ...this.#job(),
-      method: batch.method,
-      lr: batch.runs.map((run) => run.labels.lr!),
-      seeds: labels.seed!,
-      dataSeed: labels.seed!,
-      ...batch.options,
-      steps,
-      batch: size,
-      packing,
-      block: Math.min(block, model.config.maxPositions),
-      schedule,
-      warmup,
-      clip,
-      weightDecay,
-    });
-  }
-
   #record(run: Run, batch: Batch, dataset: Dataset, seconds: Record<string, number>): RunRecord {
-    const { data, models } = this.#options;
+    const { models } = this.#options;
+    const data = this.#options.data[batch.data]!;
     const model = batch.model === null ? null : summaryOf(models.get(batch.model)!, run.labels.model);
     return recordOf(run, { data: summarizeData(data, dataset), model, environment: this.#environment, seconds });
   }

@@ -20,7 +20,7 @@ export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<stri
     if (beyond !== undefined) throw expected('embed.layers', `numbers from 0 to ${config.layers} for ${name}`, beyond);
   }
   if (!data.simulated) return;
-  const planted = parseSimulated(study.data.dataset).layer ?? 0;
+  const planted = parseSimulated(data.entry.dataset).layer ?? 0;
   const last = layers === 'all' ? models.get(study.models[0]!)!.config.layers : layers.length - 1;
   if (planted > last) throw expected('layer', `a number from 0 to ${last} for the simulated subject`, planted);
 }

@@ -3,6 +3,7 @@ import type { Significance } from '../analysis/significance.js';
 import type { Dataset } from '../data/types.js';
 import type { EncodeScores } from '../encode/encode.js';
 import { parseFolds } from '../encode/folds.js';
+import type { TuneResult } from '../tune/tune.js';
 import type { StudyModel } from './models.js';
 import type { Run } from './plan.js';
 import { kFormat, type ModelSummary, type RunRecord, type Scores } from './records.js';
@@ -83,6 +84,19 @@ export function scoresOf(
         upper: [...tested.upper],
       },
     }),
+  };
+}
+
+/** How the tuning of a lane ended. */
+export function tuningOf(tuned: TuneResult, k: number): NonNullable<RunRecord['tuning']> {
+  const updates = tuned.best[k]!;
+  const held = tuned.validation[k]!.find((each) => each.updates === updates);
+  const stopped = tuned.stopped[k];
+  return {
+    objective: tuned.objective,
+    updates,
+    ...(held && { validation_loss: held.loss }),
+    ...(stopped && { stopped: { updates: stopped.updates, by: stopped.by } }),
   };
 }
 

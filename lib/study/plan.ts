@@ -1,9 +1,13 @@
 /** The plan of a study: its runs, named by the hash of all that decides their results, and grouped into lane batches. */
 import type { Pool } from '../embed/embed.js';
 import { methodOf } from '../tune/methods.js';
+import type { RunOptions } from '../tune/runs.js';
 import { contentId } from './hash.js';
 import { kFormat, type RunKey, type RunLabels } from './records.js';
-import type { MethodEntry, Study } from './schema.js';
+import type { Study } from './schema.js';
+import { isTuned, type MethodEntry } from './schema-methods.js';
+import type { ControlEntry } from './schema-sections.js';
+import { type Lane, lanesOf } from './study-lanes.js';
 
 /** Lanes that are tuned together at most; memory may allow fewer (see cost.ts). */
 const kMaxLanes = 8;
@@ -12,18 +16,29 @@ export interface Run {
   id: string;
   labels: RunLabels;
   key: RunKey;
+  /** How it is tuned; null where nothing is. */
+  tuning: RunOptions | null;
 }
 
 /** Runs that are computed together: lanes on one base model, or a single run. */
 export interface Batch {
+  /** Which of the study's data sets. */
+  data: number;
   /** As the study names it, `untrained:` before it for random weights; null for controls. */
   model: string | null;
+  /** Of its first run: a tuning method, `untuned`, `untrained`, or the name of a control. */
   method: string;
-  /** Of a tuning method: its own options, all of its runs alike. */
-  options: Record<string, unknown>;
+  /** The control, where it is one. */
+  control: ControlEntry | null;
   /** Random weights of an untrained model. */
   seed: number;
+  /** Draws the order of the texts. */
+  dataSeed: number;
+  /** Share of the tuning texts. */
+  fraction: number;
   runs: Run[];
+  /** Runs that must be tuned together, as halving compares them; null where each ends as if alone. */
+  together: Run[] | null;
 }
 
 export interface Plan {
@@ -35,9 +50,12 @@ export interface Plan {
 
 /** What the plan must know of the world: content hashes. */
 export interface Known {
-  data: { hash: string; kind: 'trials' | 'words' };
+  /** Of each data set of the study. */
+  data: readonly { hash: string; kind: 'trials' | 'words'; name?: string }[];
   /** Of each name that `modelsOf` gives. */
   models: ReadonlyMap<string, string>;
+  /** Of each file that the study names, by that name. */
+  files?: ReadonlyMap<string, string>;
 }
 
 /** The models a study needs: each model, and its untrained twin where a run asks for one. */
@@ -47,6 +65,12 @@ export function modelsOf(study: Study): string[] {
   return study.models.flatMap((name) => [...(trained ? [name] : []), ...(untrained ? [untrainedOf(name)] : [])]);
 }
 
+/** Files that a study names and whose content decides results. */
+export function filesOf({ tune, controls, decode }: Study): string[] {
+  const named = [tune.text, tune.validation, decode?.labels, ...controls.map(({ file }) => file)];
+  return [...new Set(named.filter((path) => path !== undefined))];
+}
+
 /** `untrained:NAME`, once. */
 export function untrainedOf(name: string): string {
   return name.startsWith('untrained:') ? name : `untrained:${name}`;
@@ -54,67 +78,154 @@ export function untrainedOf(name: string): string {
 
 /** Expands a study. Pure: the same study, data and models give the same ids on every machine. */
 export function makePlan(study: Study, known: Known): Plan {
-  const batches: Batch[] = [];
-  const seen = new Set<string>();
-  const add = (model: string | null, method: string, seed: number, runs: Run[], options = {}) => {
-    const fresh = runs.filter((run) => !seen.has(run.id) && seen.add(run.id));
-    if (fresh.length > 0) batches.push({ model, method, options, seed, runs: fresh });
-  };
-  for (const control of study.controls) add(null, control, 0, [controlRun(study, known, control)]);
+  const planner = new Planner(study, known);
+  for (const [d] of known.data.entries()) for (const control of study.controls) planner.control(d, control);
   for (const model of study.models)
-    for (const entry of study.methods)
-      for (const seed of entry.method === 'untuned' ? study.seeds.slice(0, 1) : study.seeds)
-        for (const lanes of laneGroups(runsOf(study, known, model, entry, seed), entry))
-          add(
-            entry.method === 'untrained' ? untrainedOf(model) : model,
-            entry.method,
-            entry.method === 'untrained' ? seed : 0,
-            lanes,
-            { ...entry.options, ...(lanes[0]!.labels.rank === null ? {} : { rank: lanes[0]!.labels.rank }) },
+    for (const [d] of known.data.entries()) {
+      for (const entry of study.methods) planner.asItIs(d, model, entry);
+      planner.tuned(d, model);
+    }
+  return { study, batches: planner.batches, runs: planner.batches.flatMap((batch) => batch.runs) };
+}
+
+class Planner {
+  readonly batches: Batch[] = [];
+  readonly #study: Study;
+  readonly #known: Known;
+  readonly #seen = new Set<string>();
+
+  constructor(study: Study, known: Known) {
+    this.#study = study;
+    this.#known = known;
+  }
+
+  control(data: number, entry: ControlEntry): void {
+    const labels = { ...this.#labels(data), model: '', method: entry.name };
+    const { control, options, file, key } = entry;
+    const deciding = file === undefined ? options : { file: this.#file(file), ...(key === undefined ? {} : { key }) };
+    const run = named(labels, {
+      ...this.#shared(data, true),
+      method: control ?? 'file',
+      ...(Object.keys(deciding).length > 0 && { control: deciding }),
+      model: null,
+      tune: null,
+      embed: null,
+    });
+    this.#add({ data, method: entry.name, control: entry }, [run]);
+  }
+
+  /** `untuned` and `untrained` models: nothing is tuned. */
+  asItIs(data: number, model: string, entry: MethodEntry): void {
+    const labels = { ...this.#labels(data), model, method: entry.name ?? entry.method };
+    if (entry.method === 'untuned')
+      this.#add({ data, model, method: 'untuned' }, [named(labels, this.#key(data, model, 'untuned', null))]);
+    if (entry.method !== 'untrained') return;
+    const untrained = untrainedOf(model);
+    for (const seed of this.#study.seeds)
+      this.#add({ data, model: untrained, method: 'untrained', seed }, [
+        named({ ...labels, seed }, this.#key(data, untrained, 'untrained', { seed })),
+      ]);
+  }
+
+  /** Lanes share the texts and their order, so a batch holds runs of one seed and fraction. Methods that do not stack run alone. */
+  tuned(data: number, model: string): void {
+    const { methods, seeds, fractions, tune } = this.#study;
+    const orders =
+      tune.data_seed === undefined
+        ? seeds.map((seed) => ({ order: seed, seeds: [seed] }))
+        : [{ order: tune.data_seed, seeds }];
+    for (const fraction of fractions)
+      for (const { order, seeds: own } of orders) {
+        const lanes = methods
+          .filter(isTuned)
+          .flatMap((entry) => own.flatMap((seed) => lanesOf(entry, seed, this.#study)));
+        for (const group of laneGroups(lanes, tune.halving !== undefined)) {
+          const runs = group.map((lane) => this.#lane(data, model, fraction, lane));
+          const together = tune.halving === undefined ? null : this.#together(runs);
+          this.#add(
+            { data, model, method: group[0]!.entry.method, dataSeed: order, fraction, together },
+            together ?? runs,
           );
-  return { study, batches, runs: batches.flatMap((batch) => batch.runs) };
+        }
+      }
+  }
+
+  #lane(data: number, model: string, fraction: number, lane: Lane): Run {
+    const labels = { ...this.#labels(data), ...lane.labels, model, ...(fraction < 1 && { fraction }) };
+    const texts = { text: this.#study.tune.text, validation: this.#study.tune.validation };
+    const files = Object.entries(texts).flatMap(([key, path]) => (path === undefined ? [] : [[key, this.#file(path)]]));
+    const tune = { ...lane.key, ...Object.fromEntries(files), ...(fraction < 1 && { fraction }) };
+    return named(labels, this.#key(data, model, lane.entry.method, tune), lane.tuning);
+  }
+
+  /** Where halving compares runs, each one's result depends on all of them. */
+  #together(runs: Run[]): Run[] {
+    const among = contentId(runs.map(({ key }) => key));
+    return runs.map(({ labels, key, tuning }) => named(labels, { ...key, tune: { ...key.tune, among } }, tuning));
+  }
+
+  #add(batch: Pick<Batch, 'data' | 'method'> & Partial<Batch>, runs: Run[]): void {
+    const fresh = runs.filter((run) => !this.#seen.has(run.id) && this.#seen.add(run.id));
+    if (fresh.length === 0) return;
+    const rest = { model: null, control: null, seed: 0, dataSeed: 0, fraction: 1, together: null };
+    this.batches.push({ ...rest, ...batch, runs: fresh });
+  }
+
+  #labels(data: number): RunLabels {
+    const name = this.#known.data[data]!.name;
+    const several = this.#known.data.length > 1 && name !== undefined;
+    return { model: '', method: '', lr: null, rank: null, seed: null, ...(several && { data: name }) };
+  }
+
+  #file(path: string): string {
+    const hash = this.#known.files?.get(path);
+    if (hash === undefined) throw new RangeError(`Expected the hash of ${path} among the known files`);
+    return hash;
+  }
+
+  #key(data: number, model: string, method: string, tune: RunKey['tune']): RunKey {
+    const hash = this.#known.models.get(model);
+    if (hash === undefined) throw new RangeError(`Expected the hash of ${model} among the known models`);
+    const { precision, save: _, ...embed } = this.#study.embed;
+    return {
+      ...this.#shared(data, false),
+      method,
+      model: hash,
+      embed: {
+        ...embed,
+        pool: poolOf(this.#study, this.#known.data[data]!.kind),
+        ...(precision !== 'fp32' && { precision }),
+      },
+      tune,
+    };
+  }
+
+  /** Options that came later are absent at their defaults, so that runs made before keep their names. */
+  #shared(data: number, isControl: boolean) {
+    const { align, encode, decode, rsa, stats } = this.#study;
+    const { hash, kind } = this.#known.data[data]!;
+    const { selection, missing, ...scored } = encode;
+    const labels = decode?.labels === undefined ? {} : { labels: this.#file(decode.labels) };
+    return {
+      format: kFormat,
+      data: hash,
+      align: kind === 'words' ? { ...align } : null,
+      encode: { ...scored, ...(selection !== 'nested' && { selection }), ...(missing !== 'error' && { missing }) },
+      ...(isTested(this.#study) && { stats: { ...stats } }),
+      ...(decode && !isControl && { decode: { ...decode, ...labels } }),
+      ...(rsa && !isControl && { rsa: { ...rsa } }),
+    };
+  }
 }
 
-/** Lanes share rank and data order, so a batch holds the learning rates of one rank and seed. Methods that do not stack run alone. */
-function laneGroups(runs: Run[], entry: MethodEntry): Run[][] {
-  if (entry.lr === undefined || !methodOf(entry.method).stackable) return runs.map((run) => [run]);
-  return (entry.rank ?? [null]).flatMap((rank) =>
-    chunks(
-      runs.filter((run) => run.labels.rank === rank),
-      kMaxLanes,
-    ),
-  );
-}
-
-function runsOf(study: Study, known: Known, model: string, entry: MethodEntry, seed: number): Run[] {
-  const name = entry.method === 'untrained' ? untrainedOf(model) : model;
-  const hash = known.models.get(name);
-  if (hash === undefined) throw new RangeError(`Expected the hash of ${name} among the known models`);
-  const common = { ...sharedKey(study, known), model: hash, embed: embedKey(study, known) };
-  const run = (labels: Partial<RunLabels>, tune: RunKey['tune']) =>
-    named(
-      { model, method: entry.name ?? entry.method, lr: null, rank: null, seed: null, ...labels },
-      { ...common, method: entry.method, tune },
-    );
-  if (entry.method === 'untuned') return [run({}, null)];
-  if (entry.method === 'untrained') return [run({ seed }, { seed })];
-  return (entry.rank ?? [null]).flatMap((rank) =>
-    entry.lr!.map((lr) =>
-      run({ lr, rank, seed }, { ...study.tune, lr, seed, ...(rank === null ? {} : { rank }), ...optionsKey(entry) }),
-    ),
-  );
-}
-
-/** What of a method's options names a run: LoRA's alpha and targets always, the others where they are not the defaults. */
-function optionsKey({ method, options }: MethodEntry): Record<string, unknown> {
-  const { targets, ...others } = options as { targets?: string | string[] };
-  const sorted = targets === undefined ? undefined : [targets].flat().sort();
-  if (method === 'lora') return { alpha: 8, ...others, targets: sorted ?? 'default' };
-  return { ...others, ...(sorted ? { targets: sorted } : {}) };
-}
-
-function embedKey(study: Study, known: Known) {
-  return { ...study.embed, pool: poolOf(study, known.data.kind) };
+/** Lanes that stack, in batches of a few; the others alone. Runs that are compared with each other stay together. */
+function laneGroups(lanes: readonly Lane[], halving: boolean): Lane[][] {
+  const stacks = (lane: Lane) => methodOf(lane.entry.method).stackable;
+  const together = lanes.filter(stacks);
+  return [
+    ...chunks(together, halving ? Math.max(1, together.length) : kMaxLanes),
+    ...lanes.filter((lane) => !stacks(lane)).map((lane) => [lane]),
+  ];
 }
 
 /** A word is the mean of its tokens, a text its last token, unless the study says otherwise. */
@@ -122,29 +233,13 @@ export function poolOf(study: Study, kind: 'trials' | 'words'): Pool {
   return study.embed.pool ?? (kind === 'words' ? 'mean' : 'last');
 }
 
-function controlRun(study: Study, known: Known, control: string): Run {
-  const labels = { model: '', method: control, lr: null, rank: null, seed: null };
-  return named(labels, { ...sharedKey(study, known), method: control, model: null, tune: null, embed: null });
-}
-
-function sharedKey(study: Study, known: Known) {
-  return {
-    format: kFormat,
-    data: known.data.hash,
-    align: known.data.kind === 'words' ? { ...study.align } : null,
-    encode: { ...study.encode },
-    // Absent when nothing is tested, so that runs made before there were tests keep their names.
-    ...(isTested(study) && { stats: { ...study.stats } }),
-  };
-}
-
 /** Does the study ask for tests or intervals of its scores? */
 export function isTested({ stats }: Study): boolean {
   return stats.permutations > 0 || stats.resamples > 0;
 }
 
-function named(labels: RunLabels, key: RunKey): Run {
-  return { id: contentId(key), labels, key };
+function named(labels: RunLabels, key: RunKey, tuning: RunOptions | null = null): Run {
+  return { id: contentId(key), labels, key, tuning };
 }
 
 function chunks<T>(items: T[], size: number): T[][] {
@@ -154,13 +249,20 @@ function chunks<T>(items: T[], size: number): T[][] {
 /** `SmolLM2-135M lora lr 1e-3 rank 8 seed 0`: a run in words. */
 export function runTitle(labels: RunLabels): string {
   const model = labels.model.split('/').at(-1) ?? '';
-  return [model, methodTitle(labels), labels.seed === null ? '' : `seed ${labels.seed}`].filter(Boolean).join(' ');
+  const seed = labels.seed === null ? '' : `seed ${labels.seed}`;
+  const data = labels.data === undefined ? '' : `on ${labels.data}`;
+  return [model, methodTitle(labels), seed, data].filter(Boolean).join(' ');
 }
 
 /** `lora lr 1e-3 rank 8` */
 export function methodTitle(labels: RunLabels): string {
-  const { method, lr, rank } = labels;
-  return [method.replace('_', ' '), lr === null ? '' : `lr ${rateText(lr)}`, rank === null ? '' : `rank ${rank}`]
+  const { method, lr, rank, fraction } = labels;
+  return [
+    method.replace('_', ' '),
+    lr === null ? '' : `lr ${rateText(lr)}`,
+    rank === null ? '' : `rank ${rank}`,
+    fraction === undefined ? '' : `${Number((100 * fraction).toPrecision(6))} % of the text`,
+  ]
     .filter(Boolean)
     .join(' ');
 }

@@ -19,6 +19,11 @@ export interface RunKey {
   encode: Record<string, unknown>;
   /** Tests and intervals; absent without them. */
   stats?: Record<string, unknown> | undefined;
+  /** Absent unless the study asks for them. */
+  decode?: Record<string, unknown> | undefined;
+  rsa?: Record<string, unknown> | undefined;
+  /** Options of a control, or the SHA-256 of its file; absent for one as it is. */
+  control?: Record<string, unknown> | undefined;
 }
 
 /** Names for people; they do not decide the result. */
@@ -29,6 +34,10 @@ export interface RunLabels {
   lr: number | null;
   rank: number | null;
   seed: number | null;
+  /** Share of the tuning texts; absent for all of them. */
+  fraction?: number | undefined;
+  /** The data set, where a study has several. */
+  data?: string | undefined;
 }
 
 export interface DataSummary {
@@ -68,6 +77,10 @@ export interface RunRecord {
   model: ModelSummary | null;
   /** Trained parameters; 0 when nothing was tuned. */
   trainable: number;
+  /** How its tuning ended: updates behind its final state, its validation loss, why it stopped; absent where nothing was tuned. */
+  tuning?:
+    | { objective: string; updates: number; validation_loss?: number; stopped?: { updates: number; by: string } }
+    | undefined;
   /** What a reader should know of the scores. */
   warnings: string[];
   environment: Environment;

@@ -1,17 +1,21 @@
 /** Runs a study from its file to its results: plan, lane batches, store. */
-import { CortuneError } from '../errors.js';
+import { CortuneError, expected } from '../errors.js';
 import type { JobOptions } from '../native/jobs.js';
+import { ioError } from './atomic.js';
 import { type Cost, costOf } from './cost.js';
 import { type StudyData, studyData } from './data.js';
 import { Engine } from './engine.js';
 import { checkFit } from './fit.js';
 import { pendingRuns, runBatches } from './loop.js';
+import { hashFile } from './manifest.js';
 import { findModel, type StudyModel } from './models.js';
-import { makePlan, modelsOf, type Plan } from './plan.js';
+import { filesOf, makePlan, modelsOf, type Plan } from './plan.js';
 import { kFormat } from './records.js';
 import { type Results, readResults } from './results.js';
-import { modelName, readStudy, type Study } from './schema.js';
+import { modelName, readStudy, type Study, studyPath } from './schema.js';
+import { isTuned } from './schema-methods.js';
 import { Store } from './store.js';
+import { readTraining, type Training } from './training.js';
 
 export interface StudyOptions extends JobOptions {
   /** Folder of the data, instead of the one that the study or the data set's description names. */
@@ -32,7 +36,10 @@ export interface RunStudyOptions extends StudyOptions {
 /** A study with its data and models found, and its plan. */
 export interface PreparedStudy {
   study: Study;
-  data: StudyData;
+  /** Of each of its data sets. */
+  data: readonly StudyData[];
+  /** What tuned runs learn from, where that is not the stimuli. */
+  training: Training;
   /** By the names of `modelsOf`. */
   models: ReadonlyMap<string, StudyModel>;
   plan: Plan;
@@ -59,15 +66,38 @@ export async function prepareStudy(
     models.set(name, model);
   }
   const hashes = new Map([...models].map(([name, model]) => [name, model.hash]));
-  const data = await studyData(study, hashes, options.dataRoot);
-  checkFit(study, data, models);
-  const plan = makePlan(study, { data: { hash: data.hash, kind: data.stimuli.kind }, models: hashes });
-  return { study, data, models, plan };
+  if (options.dataRoot !== undefined && study.data.length > 1)
+    throw expected('data', 'left out, as the study has several data sets: give each its `root`', options.dataRoot);
+  const data: StudyData[] = [];
+  for (const entry of study.data) data.push(await studyData(study, entry, hashes, options.dataRoot));
+  for (const each of data) checkFit(study, each, models);
+  const training = await readTraining(study);
+  const plan = makePlan(study, {
+    data: data.map(({ hash, stimuli, name }) => ({ hash, kind: stimuli.kind, name })),
+    models: hashes,
+    files: await hashesOf(study),
+  });
+  return { study, data, models, training, plan };
+}
+
+/** SHA-256 of the files that a study names. */
+async function hashesOf(study: Study): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const path of filesOf(study)) {
+    const { sha256 } = await hashFile(studyPath(study, path)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw ioError(error, `read ${path}, which the study names`);
+      throw new CortuneError('ERR_NOT_FOUND', `Expected a file at ${path}, which the study names, and there is none.`);
+    });
+    found.set(path, sha256);
+  }
+  return found;
 }
 
 /** An encoder sees what comes after, so neither causal tuning nor cumulative context fit it. */
 function refuseEncoder(study: Study, name: string): void {
-  const tuned = study.methods.find((entry) => entry.lr !== undefined);
+  const { objective, label } = study.tune;
+  const causal = objective === 'causal' || (objective === undefined && study.tune.text === undefined);
+  const tuned = causal && label === undefined ? study.methods.find(isTuned) : undefined;
   if (!tuned && study.embed.context === 'none') return;
   const wrong = tuned ? `method \`${tuned.method}\`` : '`embed.context: cumulative`';
   throw new CortuneError(
@@ -86,7 +116,7 @@ export async function dryRun(
   const store = options.out === undefined ? undefined : await openIfThere(options.out);
   const pending = store ? await pendingRuns(store, plan, options) : new Set(plan.runs.map((run) => run.id));
   const batches = plan.batches.map((batch) => ({
-    cost: costOf(batch, study, data, models),
+    cost: costOf(batch, study, data[batch.data]!, models),
     pending: batch.runs.filter((run) => pending.has(run.id)).length,
   }));
   return { ...prepared, batches };
@@ -105,11 +135,11 @@ async function openIfThere(folder: string): Promise<Store | undefined> {
  * Throws what `prepareStudy` throws; ERR_CANCELLED; ERR_IO when the disk is full. What was complete is kept.
  */
 export async function runStudy(source: string | Record<string, unknown>, options: RunStudyOptions): Promise<Results> {
-  const { study, data, models, plan } = await prepareStudy(source, options);
+  const { study, data, models, training, plan } = await prepareStudy(source, options);
   const store = await Store.open(options.out, { create: true });
   const runs = plan.runs.map((run) => run.id);
   await store.saveStudy({ format: kFormat, name: study.name, file: study.file, text: study.text, runs });
-  using engine = new Engine({ study, data, models, signal: options.signal, onProgress: options.onProgress });
+  using engine = new Engine({ study, data, models, training, signal: options.signal, onProgress: options.onProgress });
   const { batches } = plan;
   await runBatches(store, plan, {
     force: options.force,

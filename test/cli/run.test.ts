@@ -51,7 +51,7 @@ describe('cortune run', () => {
   it('shows the plan first, and writes nothing', () => {
     const { status, stdout } = cortune('run', study, '--out', out, '--dry-run');
     expect(status).toBe(0);
-    expect(stdout).toMatch(/small: 6 runs in 5 lane batches/);
+    expect(stdout).toMatch(/small: 6 runs in 4 lane batches/);
     expect(stdout).toMatch(/a simulated subject, 242 rows, 4 targets/);
     expect(stdout).toMatch(/To do: .*FLOP/);
     expect(() => statSync(out)).toThrow();

@@ -21,7 +21,7 @@ export const kStudy = {
 export async function fakePlan(study: Record<string, unknown> = kStudy): Promise<Plan> {
   const read = await readStudy(study);
   const models = new Map(modelsOf(read).map((name) => [name, `hash of ${name}`]));
-  return makePlan(read, { data: { hash: 'hash of data', kind: 'words' }, models });
+  return makePlan(read, { data: [{ hash: 'hash of data', kind: 'words' }], models });
 }
 
 /** A number in [0, 1) that depends on the text alone. */

@@ -22,6 +22,8 @@ async function problem(text: string): Promise<string> {
 
 const base = 'data: simulated\nmodels: m\n';
 
+const axis = (key: string, ...values: unknown[]) => ({ keys: [key], steps: values.map((value) => [value]) });
+
 describe('a good study', () => {
   it('fills in defaults and takes single values for lists', async () => {
     const study = await readStudy({
@@ -30,9 +32,9 @@ describe('a good study', () => {
       methods: ['untuned', { method: 'lora', lr: 1e-3 }],
     });
     expect(study.name).toBe('study');
-    expect(study.data).toEqual({ dataset: 'simulated' });
+    expect(study.data).toEqual([{ dataset: 'simulated' }]);
     expect(study.models).toEqual(['m']);
-    expect(study.methods[1]).toEqual({ method: 'lora', lr: [1e-3], rank: [8], options: {} });
+    expect(study.methods[1]).toEqual({ method: 'lora', axes: [axis('rank', 8), axis('lr', 1e-3)], options: {} });
     expect(study.encode.folds).toBe('contiguous:5');
     expect(study.seeds).toEqual([0]);
   });
@@ -52,13 +54,55 @@ describe('a good study', () => {
       {
         method: 'lora',
         name: 'dora',
-        lr: [1e-4],
-        rank: [8],
+        axes: [axis('rank', 8), axis('lr', 1e-4)],
         options: { dora: true, rankPattern: { q_proj: 4 }, targets: 'q_proj' },
       },
-      { method: 'prompt', lr: [3e-2], options: { virtualTokens: 5 } },
-      { method: 'adalora', lr: [1e-3], rank: [2, 4], options: { initialRank: 6 } },
-      { method: 'hft', lr: [2e-5], options: {} },
+      { method: 'prompt', axes: [axis('lr', 3e-2)], options: { virtualTokens: 5 } },
+      { method: 'adalora', axes: [axis('rank', 2, 4), axis('lr', 1e-3)], options: { initialRank: 6 } },
+      { method: 'hft', axes: [axis('lr', 2e-5)], options: {} },
+    ]);
+  });
+
+  it('walks zipped lists together and multiplies grids, of any option of a method', async () => {
+    const { methods } = await readStudy({
+      data: ['simulated', { dataset: 'simulated:targets=3', name: 'other' }],
+      models: ['m', { model: 'org/p-{size}', size: ['70m', 160] }],
+      methods: [
+        { method: 'lora', zip: { lr: [1e-4, 1e-3], rank: [4, 16] }, grid: { dora: [false, true], warmup: [0, 5] } },
+        { method: 'ia3', weight_decay: 0.1 },
+      ],
+    });
+    expect(methods[0]!.axes).toEqual([
+      {
+        keys: ['lr', 'rank'],
+        steps: [
+          [1e-4, 4],
+          [1e-3, 16],
+        ],
+      },
+      axis('warmup', 0, 5),
+      axis('dora', false, true),
+    ]);
+    expect(methods[1]!.axes.slice(1)).toEqual([axis('weight_decay', 0.1)]);
+  });
+
+  it('lists models by size, data sets, and named controls', async () => {
+    const study = await readStudy({
+      data: ['simulated', { dataset: 'simulated:targets=3', name: 'other' }],
+      models: ['m', { model: 'org/p-{size}', size: ['70m', 160] }],
+      methods: ['untuned'],
+      controls: [
+        'word_rate',
+        { control: 'oasm', name: 'slow', sigma: 4 },
+        { name: 'surprisal', file: 'surprisal.csv' },
+      ],
+    });
+    expect(study.models).toEqual(['m', 'org/p-70m', 'org/p-160']);
+    expect(study.data[1]).toEqual({ dataset: 'simulated:targets=3', name: 'other' });
+    expect(study.controls).toEqual([
+      { name: 'word_rate', control: 'word_rate', options: {} },
+      { name: 'slow', control: 'oasm', options: { sigma: 4 } },
+      { name: 'surprisal', control: null, file: 'surprisal.csv', options: {} },
     ]);
   });
 
@@ -101,6 +145,44 @@ describe('errors', () => {
     expect(await problem('- 1\n')).toMatch(/Expected `the file` to be a mapping with keys/);
   });
 
+  it('say what is wrong with lists', async () => {
+    const lists = (text: string) => problem(`${base}methods:\n  - {method: lora, ${text}}\n`);
+    expect(await lists('zip: {lr: [1e-4, 1e-3], rank: [4]}')).toBe(
+      'study.yaml:4:50: Expected lists of one length in `zip`, got 2 of `lr` and 1 of `rank`',
+    );
+    expect(await lists('lr: 1e-4, zip: {lr: [1e-4]}')).toMatch(
+      /Expected `lr` in one place, got it in `zip` and beside it/,
+    );
+    expect(await lists('grid: {lr: [1e-4]}, zip: {lr: [1e-4]}')).toMatch(/got it in `grid` and in `zip`/);
+    expect(await lists('grid: {alhpa: [4]}')).toMatch(
+      /^study\.yaml:4:27: Unknown key `alhpa` in `grid` of the method `lora` \(did you mean `alpha`\?\)/,
+    );
+    expect(await lists('grid: {alpha: [4, big]}')).toMatch(
+      /^study\.yaml:4:38: Expected `methods\[0\]\.grid\.alpha\[1\]` to be a number above 0, .*got `big` \(string\)/,
+    );
+    expect(await lists('grid: {alpha: 4}')).toMatch(/to be a list of values, got `4` \(number\)/);
+  });
+
+  it('say what a section needs beside a key', async () => {
+    const tune = (text: string) => problem(`${base}methods: [lora]\ntune: {${text}}\n`);
+    expect(await tune('patience: 3')).toBe(
+      'study.yaml:4:18: Expected `tune.validation` beside `tune.patience`, got none',
+    );
+    expect(await tune('rungs: [3]')).toMatch(/Expected `tune.halving` beside `tune.rungs`/);
+    expect(await tune('label: kind')).toMatch(/Expected `tune.text` to name the file of the column `kind`/);
+    expect(await tune('memory: much')).toMatch(/Expected `memory` to be a size such as `8GB`/);
+    expect(await tune('objective: masks')).toMatch(/did you mean `masked`/);
+  });
+
+  it('say what is wrong with a control, and where', async () => {
+    const controls = (text: string) => problem(`${base}methods: [untuned]\ncontrols: [word_rate, ${text}]\n`);
+    expect(await controls('word_rat')).toMatch(/^study\.yaml:4:23: .*`controls\[1\].*did you mean `word_rate`/);
+    expect(await controls('{control: oasm, sgima: 2}')).toMatch(/^study\.yaml:4:39: Unknown key `sgima` in a control/);
+    expect(await controls('{file: x.csv}')).toMatch(
+      /^study\.yaml:4:23: Expected `controls\[1\]\.name` to be a name, got nothing/,
+    );
+  });
+
   it('count what comes after the first', async () => {
     expect(await problem(`${base}methods: [untuned]\nseeds: [-1]\ntune: {steps: 0}\n`)).toMatch(
       /\(1 more after this one\)$/,
@@ -138,6 +220,70 @@ describe('hostile files', () => {
     expect(await problem(`${base}seeds: [${many}]\nmethods: [{method: lora, rank: [${many.slice(2)}]}]\n`)).toMatch(
       /Expected a study of at most 100000 runs, got 999000/,
     );
+  });
+
+  it('with more runs than fit into memory are counted and not made', async () => {
+    const thousand = `[${Array.from({ length: 1000 }, (_, i) => (i + 1) / 1e5).join(',')}]`;
+    const grid = ['lr', 'dropout', 'weight_decay', 'alpha'].map((key) => `${key}: ${thousand}`).join(', ');
+    const before = process.memoryUsage().rss;
+    expect(await problem(`${base}methods: [{method: lora, grid: {${grid}}}]\n`)).toMatch(
+      /Expected a study of at most 100000 runs, got 1000000000000: the lists multiply/,
+    );
+    expect(process.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20);
+  });
+
+  it.each([
+    [
+      'a key twice',
+      `${base}methods: [untuned]\nseeds: 1\nseeds: 2\n`,
+      /^study\.yaml:5:1: Expected YAML, got: Map keys must be unique/,
+    ],
+    [
+      'not a number',
+      `${base}methods: [{method: lora, lr: .nan}]\n`,
+      /`methods\[0\]\.lr\[0\]` to be a number above 0.*got `NaN`/,
+    ],
+    [
+      'infinity',
+      `${base}methods: [untuned]\ntune: {clip: .inf}\n`,
+      /`tune\.clip` to be a number from 0 to 1000000, got `Infinity`/,
+    ],
+    [
+      '1e400',
+      `${base}methods: [{method: lora, lr: 1e400}]\n`,
+      /`methods\[0\]\.lr\[0\]` to be a number above 0.*got `Infinity`/,
+    ],
+    [
+      'a wrong type deep inside',
+      `${base}methods:\n  - method: lora\n    rank_pattern: {q_proj: [1]}\n`,
+      /`methods\[0\]\.rank_pattern.*got/,
+    ],
+    [
+      'a name that reaches for the prototype',
+      `${base}methods: [untuned]\n__proto__: {polluted: 1}\n`,
+      /Unknown key `__proto__`/,
+    ],
+    ['two documents', `${base}methods: [untuned]\n---\n{}\n`, /Expected YAML, got:/],
+    ['brackets without end', `${base}methods: ${'['.repeat(50_000)}\n`, /Expected .*(nested|YAML)/],
+    [
+      'a control character in the name',
+      `name: "a\\x07b"\n${base}methods: [untuned]\n`,
+      /a name without control characters/,
+    ],
+  ])('with %s are refused in one sentence', async (_, text, says) => {
+    const message = await problem(text);
+    expect(message).toMatch(says);
+    expect(message).not.toContain('\n');
+    expect(message.length).toBeLessThan(1000);
+  });
+
+  it('as objects: cycles and numbers that are none', async () => {
+    const cyclic: Record<string, unknown> = { data: 'simulated', models: 'm', methods: ['untuned'] };
+    await expect(readStudy({ ...cyclic, encode: { trim: Number.NaN } })).rejects.toThrow(
+      /`encode\.trim` to be an integer .*got `NaN`/,
+    );
+    cyclic.tune = cyclic;
+    await expect(readStudy(cyclic)).rejects.toThrow(/Expected the study to be an object that JSON can hold/);
   });
 
   it('beyond a megabyte are refused', async () => {

@@ -90,9 +90,9 @@ describe('the plan', () => {
       'untrained 1',
       'untuned 1',
       'lora 3',
+      'full 1',
+      'full 1',
       'lora 3',
-      'full 1',
-      'full 1',
       'full 1',
       'full 1',
     ]);

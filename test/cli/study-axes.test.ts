@@ -1,0 +1,145 @@
+/** Studies with everything a study can vary, as real processes: data sets, fractions, objectives, validation, halving, controls from files. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import type { RunRecord } from '../../lib/study/records.js';
+
+// Real processes on cores that other tests share.
+vi.setConfig({ testTimeout: 120_000 });
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const program = join(root, 'bin', 'cortune.mjs');
+const folder = mkdtempSync(join(tmpdir(), 'cortune-axes-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const common = `
+models: ["untrained:${join(root, 'examples', 'tiny')}"]
+encode: {folds: "contiguous:3", inner_folds: 3, trim: 5, alphas: "logspace:1:5:3"}
+`;
+
+function cortune(...args: string[]) {
+  return spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
+}
+
+function study(name: string, text: string): { out: string; run: (...more: string[]) => ReturnType<typeof cortune> } {
+  const file = join(folder, `${name}.yaml`);
+  writeFileSync(file, `name: ${name}${common}${text}`);
+  const out = join(folder, name);
+  return { out, run: (...more) => cortune('run', file, '--out', out, '--json', ...more) };
+}
+
+function records(out: string): RunRecord[] {
+  const ids = readdirSync(join(out, 'runs')).filter((name) => !name.startsWith('.'));
+  return ids.map((id) => JSON.parse(readFileSync(join(out, 'runs', id, 'run.json'), 'utf8')));
+}
+
+describe('a study', () => {
+  it('of two data sets and two fractions of the text, with a control from a file', () => {
+    mkdirSync(join(folder, 'features'));
+    // Simulated words lie on 242 volumes.
+    const rows = Array.from({ length: 242 }, (_, i) => `${Math.sin(i / 9)},${i % 7}`);
+    writeFileSync(join(folder, 'features', 'slow.csv'), `wave,week\n${rows.join('\n')}\n`);
+    const { out, run } = study(
+      'axes',
+      `data: [{dataset: "simulated:layer=3,targets=2", name: three}, {dataset: "simulated:layer=5,targets=2", name: five}]
+methods: [untuned, {method: lora, grid: {alpha: [4, 8]}}]
+fractions: [0.5, 1]
+tune: {steps: 4, batch: 2, block: 32}
+controls: [{name: slow, file: features/slow.csv}, {control: oasm, name: wide, sigma: 4}]
+`,
+    );
+    const { status, stdout, stderr } = run();
+    expect([status, stderr]).toEqual([0, '']);
+    const rowsOf = (JSON.parse(stdout) as { runs: { title: string; bestLayer: number; status: string }[] }).runs;
+    expect(rowsOf).toHaveLength(2 * (1 + 4 + 2));
+    expect(rowsOf.map((row) => row.status)).not.toContain('failed');
+    const best = (data: string) => rowsOf.find(({ title }) => title.endsWith(`untuned on ${data}`))!.bestLayer;
+    expect([best('three'), best('five')]).toEqual([3, 5]);
+    expect(rowsOf.map(({ title }) => title)).toContain(
+      'tiny lora alpha 4 lr 1e-4 rank 8 50 % of the text seed 0 on five',
+    );
+    expect(new Set(records(out).map((record) => record.data.hash)).size).toBe(2);
+    expect(cortune('verify', out).stdout).toMatch(/^Whole: 14 runs/);
+  });
+
+  it('that learns completions, with validation, patience, accumulation and little memory', () => {
+    const pairs = (count: number, from: number) =>
+      Array.from({ length: count }, (_, i) =>
+        JSON.stringify({ question: `What is ${i + from} and ${i}?`, answer: ` It is ${2 * i + from}.` }),
+      ).join('\n');
+    writeFileSync(join(folder, 'pairs.jsonl'), pairs(12, 0));
+    writeFileSync(join(folder, 'held.jsonl'), pairs(4, 20));
+    const { out, run } = study(
+      'completions',
+      `data: simulated:layer=1,targets=2
+methods: [{method: lora, lr: [1e-3, 5], rank: [2, 4]}, {method: ia3}]
+tune: {text: pairs.jsonl, prompt: question, completion: answer, validation: held.jsonl, evaluate_every: 2, patience: 2, steps: 12,
+       batch: 2, accumulate: 2, packing: texts, memory: 16GB, checkpointing: true}
+embed: {layers: [0, 3]}
+`,
+    );
+    const { status, stderr } = run();
+    expect([status, stderr.replace(/Failed: .*\n/g, '')]).toEqual([0, '']);
+    const all = records(out);
+    expect(all).toHaveLength(5);
+    for (const record of all.filter(({ status }) => status === 'done')) {
+      expect(record.tuning).toMatchObject({ objective: 'causal' });
+      expect(record.tuning!.validation_loss).toBeGreaterThan(0);
+    }
+    // A rate of 5 does not get better: it diverges, or stops and keeps an early state.
+    const wild = all.filter(({ labels }) => labels.lr === 5);
+    for (const { status, tuning } of wild) expect(status === 'failed' || tuning!.updates < 12).toBe(true);
+  });
+
+  it('that predicts classes, in bfloat16', () => {
+    const rows = Array.from(
+      { length: 12 },
+      (_, i) => `the ${i % 2 ? 'cat' : 'dog'} number ${i},${i % 2 ? 'cat' : 'dog'}`,
+    );
+    writeFileSync(join(folder, 'kinds.csv'), `text,kind\n${rows.join('\n')}\n`);
+    const { out, run } = study(
+      'classes',
+      `data: simulated:layer=3,targets=2
+methods: [{method: lora, lr: 1e-3, rank: 2}]
+tune: {text: kinds.csv, label: kind, steps: 4, batch: 2, packing: texts, precision: bf16}
+embed: {precision: bf16}
+`,
+    );
+    const { status, stderr } = run();
+    expect([status, stderr]).toEqual([0, '']);
+    expect(records(out)[0]!.tuning).toMatchObject({ objective: 'classification', updates: 4 });
+  });
+
+  it('with halving computes a lost run again among the others, to the same scores', () => {
+    const { out, run } = study(
+      'halved',
+      `data: simulated:layer=0,targets=2
+methods: [{method: lora, lr: [1e-4, 1e-3, 3e-3, 1e-2], rank: 2}]
+tune: {steps: 8, batch: 2, block: 32, halving: 2}
+embed: {layers: [3]}
+`,
+    );
+    expect(run().status).toBe(0);
+    const stopped = records(out).filter(({ tuning }) => tuning?.stopped?.by === 'halving');
+    expect(stopped).toHaveLength(3);
+    const before = cortune('export', out).stdout;
+    rmSync(join(out, 'runs', stopped[0]!.id), { recursive: true });
+    expect(run().status).toBe(0);
+    expect(cortune('export', out).stdout).toBe(before);
+  });
+
+  it('says which of its files is not there, and which does not fit', () => {
+    const missing = study('missing', 'data: simulated:layer=3\nmethods: [lora]\ntune: {text: nowhere.txt}\n').run();
+    expect(missing.status).toBe(1);
+    expect(missing.stderr).toMatch(/Expected a file at .*nowhere\.txt/);
+    const short = study(
+      'short',
+      'data: simulated:layer=3\nmethods: [untuned]\ncontrols: [{name: few, file: few.csv}]\n',
+    );
+    writeFileSync(join(folder, 'few.csv'), 'a\n1\n2\n');
+    expect(short.run().stderr).toMatch(/Failed: few: Expected 242 rows in the file of the control `few`.*got 2\./);
+  });
+});
