@@ -57,6 +57,11 @@ export const kCommands: Entry[] = [
   { name: 'ceiling', describe: 'Noise ceilings of responses, with intervals', load: () => import('./ceiling.js') },
   { name: 'run', describe: 'Run a whole study: tune, embed, score, report', load: () => import('./run.js') },
   {
+    name: 'worker',
+    describe: 'Compute one task of a submitted study; Slurm calls it',
+    load: () => import('./worker.js'),
+  },
+  {
     name: 'compare',
     describe: 'Paired comparisons of the runs of a study with one of them',
     load: () => import('./compare.js'),

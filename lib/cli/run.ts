@@ -16,6 +16,7 @@ interface Options extends CommonOptions {
   dryRun: boolean;
   force: boolean;
   retryFailed: boolean;
+  workers?: number | undefined;
 }
 
 /** Lines that fit beside each other on a terminal; more are in the report. */
@@ -35,6 +36,11 @@ export const command: CommandModule<object, Options> = {
         describe: 'Show the plan, its cost, and what is done; compute nothing',
       })
       .option('retry-failed', { type: 'boolean', default: false, describe: 'Compute runs again that failed before' })
+      .option('workers', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'Worker processes; by default by cores, GPUs and memory',
+      })
       .option('force', { type: 'boolean', default: false, describe: 'Compute everything again and replace it' })
       .example('$0 run examples/quick.yaml', 'A small study on a simulated subject')
       .example('$0 run examples/alice.yaml --dry-run', 'What it would do')
@@ -51,7 +57,8 @@ export const command: CommandModule<object, Options> = {
         ctx.result(planJson(plan), () => planText(plan));
         return;
       }
-      const results = await runStudy(argv.study, { ...common, out, force: argv.force, retryFailed: argv.retryFailed });
+      const { force, retryFailed, workers = 'auto' } = argv;
+      const results = await runStudy(argv.study, { ...common, out, force, retryFailed, workers });
       await show(results, out, ctx);
     }),
 };

@@ -65,6 +65,10 @@ export function ioError(error: unknown, doing: string): CortuneError {
     ENOENT: 'the folder is not there. Create it first.',
     EEXIST: 'something of that name is there already. Choose another place.',
     ENOTDIR: 'a file stands where a folder should be. Choose another place.',
+    EIO: 'the disk or the network share does not answer. Run again when it does; everything complete is kept.',
+    ESTALE: 'the network share went away. Run again when it is back; everything complete is kept.',
+    EFBIG:
+      'the file is larger than this process may write (see `ulimit -f`). Raise the limit and run again; everything complete is kept.',
     EISDIR: 'a folder stands where the file should be. Choose another place.',
   };
   return new CortuneError('ERR_IO', `Expected to ${doing}, got: ${advice[code ?? ''] ?? message}`, { cause: error });

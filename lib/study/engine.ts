@@ -20,7 +20,7 @@ import { environment } from './environment.js';
 import { type Computed, isOfTheRun } from './loop.js';
 import type { StudyModel } from './models.js';
 import { Clock, divergence, recordOf, scoresOf, summaryOf, tuningOf } from './outcome.js';
-import { type Batch, isTested, poolOf, type Run } from './plan.js';
+import { type Batch, isTested, poolOf, type Run, titleOf } from './plan.js';
 import type { Environment, RunRecord, Scores } from './records.js';
 import { modelName, type Study, studyPath } from './schema.js';
 import type { NewRun } from './store.js';
@@ -49,8 +49,7 @@ export class Engine implements Disposable {
 
   /** `place` is where the batch stands in the study, for progress: `2/5`. */
   async compute(batch: Batch, place = ''): Promise<Computed> {
-    this.#stage =
-      `${place} ${batch.runs[0]!.labels.method}${batch.runs.length > 1 ? ` x ${batch.runs.length}` : ''}`.trim();
+    this.#stage = titleOf(batch, place);
     const clock = new Clock();
     const dataset = await this.#data(batch.data);
     clock.lap('data');

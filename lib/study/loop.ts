@@ -5,7 +5,7 @@ import { Claims } from './claims.js';
 import type { Batch, Plan, Run } from './plan.js';
 import type { NewRun, Store } from './store.js';
 
-const kPoll = 500; // ms between looks at what other processes are doing
+export const kPoll = 500; // ms between looks at what other processes are doing
 
 /** Not a property of the run: the same run may succeed elsewhere, or later. Such an error ends the study and records nothing. */
 const kOurs: ReadonlySet<ErrorCode> = new Set(['ERR_CANCELLED', 'ERR_IO', 'ERR_SETUP', 'ERR_NETWORK', 'ERR_NOT_FOUND']);
@@ -32,7 +32,7 @@ export interface LoopOptions {
   /** Makes the record of a run that failed. */
   failed(run: Run, batch: Batch, error: { code: string; message: string }): NewRun;
   /** After each batch. */
-  onBatch?: ((batch: Batch, outcome: 'done' | 'failed' | 'elsewhere') => void) | undefined;
+  onBatch?: ((batch: Batch, outcome: Outcome) => void) | undefined;
 }
 
 /** Which runs of a plan still have to be computed. */
@@ -45,30 +45,57 @@ export async function pendingRuns(store: Store, plan: Plan, options: Pick<LoopOp
   return pending;
 }
 
-/** Runs every pending batch. Resolves when all runs of the plan are in the store, whoever computed them. */
-export async function runBatches(store: Store, plan: Plan, options: LoopOptions): Promise<void> {
-  const claims = await Claims.open(store.folder);
+/** What became of a batch: 'elsewhere' when other processes had done it, 'held' while one holds a run of it. */
+export type Outcome = 'done' | 'failed' | 'elsewhere' | 'held';
+
+/** A batch of a plan, and which of its runs are wanted. */
+export interface Job {
+  batch: Batch;
+  ids: string[];
+}
+
+/** The batches of a plan that have runs to be computed. */
+export async function pendingJobs(store: Store, plan: Plan, options: Pick<LoopOptions, 'force' | 'retryFailed'>) {
   const pending = await pendingRuns(store, plan, options);
-  let left = plan.batches.map((batch) => ({ batch, ids: idsOf(batch, pending) })).filter(({ ids }) => ids.length > 0);
+  return plan.batches.map((batch): Job => ({ batch, ids: idsOf(batch, pending) })).filter(({ ids }) => ids.length > 0);
+}
+
+/** Runs every pending batch in this process. Resolves when all runs of the plan are in the store, whoever computed them. */
+export async function runBatches(store: Store, plan: Plan, options: LoopOptions): Promise<void> {
+  await runJobs(store, await pendingJobs(store, plan, options), options);
+}
+
+/** Runs these batches in this process. Resolves when their runs are in the store, whoever computed them. */
+export async function runJobs(store: Store, jobs: readonly Job[], options: LoopOptions): Promise<void> {
+  const claims = await Claims.open(store.folder);
+  let left = [...jobs];
   while (left.length > 0) {
-    const waiting: typeof left = [];
-    for (const { batch, ids } of left) {
+    const waiting: Job[] = [];
+    for (const job of left) {
       if (options.signal?.aborted) throw new CortuneError('ERR_CANCELLED', 'Interrupted.');
-      if (!(await claims.takeAll(ids))) {
-        waiting.push({ batch, ids });
-        continue;
-      }
-      try {
-        const todo = await stillPending(store, ids, options);
-        if (todo.length > 0)
-          await runBatch(store, { ...batch, runs: batch.runs.filter((run) => todo.includes(run.id)) }, options);
-        else options.onBatch?.(batch, 'elsewhere');
-      } finally {
-        await claims.release(ids);
-      }
+      const outcome = await runJob(store, claims, job, options);
+      if (outcome === 'held') waiting.push(job);
+      else options.onBatch?.(job.batch, outcome);
     }
     left = waiting;
     if (left.length > 0) await sleep(kPoll, undefined, { signal: options.signal }).catch(() => {});
+  }
+}
+
+/** Claims one batch and computes what of it is still to be done. */
+export async function runJob(
+  store: Store,
+  claims: Claims,
+  { batch, ids }: Job,
+  options: LoopOptions,
+): Promise<Outcome> {
+  if (!(await claims.takeAll(ids))) return 'held';
+  try {
+    const todo = await stillPending(store, ids, options);
+    if (todo.length === 0) return 'elsewhere';
+    return await runBatch(store, { ...batch, runs: batch.runs.filter((run) => todo.includes(run.id)) }, options);
+  } finally {
+    await claims.release(ids);
   }
 }
 
@@ -83,7 +110,7 @@ async function stillPending(store: Store, ids: string[], options: LoopOptions): 
   return ids.filter((_, i) => records[i] === undefined || (records[i]?.status === 'failed' && options.retryFailed));
 }
 
-async function runBatch(store: Store, batch: Batch, options: LoopOptions): Promise<void> {
+async function runBatch(store: Store, batch: Batch, options: LoopOptions): Promise<'done' | 'failed'> {
   let computed: Computed;
   try {
     computed = await options.compute(batch);
@@ -99,5 +126,5 @@ async function runBatch(store: Store, batch: Batch, options: LoopOptions): Promi
   } finally {
     computed.dispose();
   }
-  options.onBatch?.(batch, computed.runs.some((run) => run.record.status === 'failed') ? 'failed' : 'done');
+  return computed.runs.some((run) => run.record.status === 'failed') ? 'failed' : 'done';
 }

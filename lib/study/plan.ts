@@ -271,3 +271,8 @@ export function methodTitle(labels: RunLabels): string {
 export function rateText(lr: number): string {
   return lr >= 0.01 ? String(lr) : lr.toExponential();
 }
+
+/** `2/5 lora x 3`: a batch in words, after its place in the study. */
+export function titleOf(batch: Batch, place: string): string {
+  return `${place} ${batch.runs[0]!.labels.method}${batch.runs.length > 1 ? ` x ${batch.runs.length}` : ''}`.trim();
+}

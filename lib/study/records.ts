@@ -98,6 +98,8 @@ export interface StudyRecord {
   file: string;
   text: string;
   runs: string[];
+  /** Its lane batches and the floating-point operations that each is expected to take; absent in older stores. */
+  batches?: { runs: string[]; flops: number }[] | undefined;
 }
 
 /** scores.json: row-major arrays over layers, folds and targets. */

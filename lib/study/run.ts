@@ -2,11 +2,11 @@
 import { CortuneError, expected } from '../errors.js';
 import type { JobOptions } from '../native/jobs.js';
 import { ioError } from './atomic.js';
+import { computeJobs } from './compute.js';
 import { type Cost, costOf } from './cost.js';
 import { type StudyData, studyData } from './data.js';
-import { Engine } from './engine.js';
 import { checkFit } from './fit.js';
-import { pendingRuns, runBatches } from './loop.js';
+import { pendingJobs, pendingRuns } from './loop.js';
 import { hashFile } from './manifest.js';
 import { findModel, type StudyModel } from './models.js';
 import { filesOf, makePlan, modelsOf, type Plan } from './plan.js';
@@ -22,6 +22,8 @@ export interface StudyOptions extends JobOptions {
   dataRoot?: string | undefined;
   /** A line for people: sources, batches as they finish. */
   note?: ((line: string) => void) | undefined;
+  /** The study is a copy of this file: its name and the folder of its paths. */
+  as?: Pick<Study, 'name' | 'file' | 'folder'> | undefined;
 }
 
 export interface RunStudyOptions extends StudyOptions {
@@ -31,6 +33,8 @@ export interface RunStudyOptions extends StudyOptions {
   force?: boolean | undefined;
   /** Compute runs anew that failed before. Default false. */
   retryFailed?: boolean | undefined;
+  /** Worker processes; `auto`: by cores, GPUs and memory. Default 0: everything is computed in this process. */
+  workers?: number | 'auto' | undefined;
 }
 
 /** A study with its data and models found, and its plan. */
@@ -58,7 +62,7 @@ export async function prepareStudy(
   source: string | Record<string, unknown>,
   options: StudyOptions = {},
 ): Promise<PreparedStudy> {
-  const study = await readStudy(source);
+  const study = { ...(await readStudy(source)), ...options.as };
   const models = new Map<string, StudyModel>();
   for (const name of modelsOf(study)) {
     const model = await findModel(modelName(study, name), options);
@@ -68,16 +72,25 @@ export async function prepareStudy(
   const hashes = new Map([...models].map(([name, model]) => [name, model.hash]));
   if (options.dataRoot !== undefined && study.data.length > 1)
     throw expected('data', 'left out, as the study has several data sets: give each its `root`', options.dataRoot);
-  const data: StudyData[] = [];
-  for (const entry of study.data) data.push(await studyData(study, entry, hashes, options.dataRoot));
+  const { data, training } = await readMaterial(study, hashes, options.dataRoot);
   for (const each of data) checkFit(study, each, models);
-  const training = await readTraining(study);
   const plan = makePlan(study, {
     data: data.map(({ hash, stimuli, name }) => ({ hash, kind: stimuli.kind, name })),
     models: hashes,
     files: await hashesOf(study),
   });
   return { study, data, models, training, plan };
+}
+
+/** Reads the data sets of a study, and the texts that it tunes on. `models`: hashes by name. */
+export async function readMaterial(
+  study: Study,
+  models: ReadonlyMap<string, string>,
+  dataRoot: string | undefined,
+): Promise<Pick<PreparedStudy, 'data' | 'training'>> {
+  const data: StudyData[] = [];
+  for (const entry of study.data) data.push(await studyData(study, entry, models, dataRoot));
+  return { data, training: await readTraining(study) };
 }
 
 /** SHA-256 of the files that a study names. */
@@ -132,25 +145,23 @@ async function openIfThere(folder: string): Promise<Store | undefined> {
 /**
  * Runs a study and resolves to its results. Runs that are complete in `out` are used again; an interrupted study goes on where it
  * was, and ends with the same numbers. A run that fails is recorded with its error and the others go on.
- * Throws what `prepareStudy` throws; ERR_CANCELLED; ERR_IO when the disk is full. What was complete is kept.
+ * Throws what `prepareStudy` throws; RangeError for `workers`; ERR_CANCELLED; ERR_IO when the disk is full. What was complete is kept.
  */
 export async function runStudy(source: string | Record<string, unknown>, options: RunStudyOptions): Promise<Results> {
-  const { study, data, models, training, plan } = await prepareStudy(source, options);
-  const store = await Store.open(options.out, { create: true });
+  const prepared = await prepareStudy(source, options);
+  const store = await openFor(prepared, options.out);
+  await computeJobs(prepared, store, await pendingJobs(store, prepared.plan, options), options);
+  return readResults(options.out, { study: prepared.study.name });
+}
+
+/** Opens (and makes) the store, and remembers the study in it. */
+export async function openFor({ study, plan, data, models }: PreparedStudy, out: string): Promise<Store> {
+  const store = await Store.open(out, { create: true });
+  const batches = plan.batches.map((batch) => ({
+    runs: batch.runs.map((run) => run.id),
+    flops: Math.round(costOf(batch, study, data[batch.data]!, models).flops),
+  }));
   const runs = plan.runs.map((run) => run.id);
-  await store.saveStudy({ format: kFormat, name: study.name, file: study.file, text: study.text, runs });
-  using engine = new Engine({ study, data, models, training, signal: options.signal, onProgress: options.onProgress });
-  const { batches } = plan;
-  await runBatches(store, plan, {
-    force: options.force,
-    retryFailed: options.retryFailed,
-    signal: options.signal,
-    compute: (batch) =>
-      engine.compute(
-        batch,
-        `${batches.findIndex((each) => each.runs.some((run) => run.id === batch.runs[0]!.id)) + 1}/${batches.length}`,
-      ),
-    failed: (run, batch, error) => engine.failed(run, batch, error),
-  });
-  return readResults(options.out, { study: study.name });
+  await store.saveStudy({ format: kFormat, name: study.name, file: study.file, text: study.text, runs, batches });
+  return store;
 }

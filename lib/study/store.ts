@@ -13,6 +13,7 @@ import { mkdir, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promi
 import { join } from 'node:path';
 import { CortuneError } from '../errors.js';
 import { flushFolder, flushTree, ioError, isDead, ownedName, ownerOf, replaceFile, writeFlushed } from './atomic.js';
+import { kExpiry } from './claims.js';
 import { writeManifest } from './manifest.js';
 import type { RunRecord, Scores, StudyRecord } from './records.js';
 import { decodeScores, encodeScores } from './records.js';
@@ -100,9 +101,14 @@ export class Store {
 
   /** Loss of each step (NaN where it was not finite); empty for a run that was not tuned. */
   async losses(id: string): Promise<number[]> {
-    const content = await readFile(this.path(id, 'losses.jsonl'), 'utf8').catch(() => '');
+    const path = this.path(id, 'losses.jsonl');
+    const content = await readFile(path, 'utf8').catch(() => '');
     const lines = content.split('\n').filter((line) => line !== '');
-    return lines.map((line) => (JSON.parse(line) as { loss: number | null }).loss ?? Number.NaN);
+    try {
+      return lines.map((line) => (JSON.parse(line) as { loss: number | null }).loss ?? Number.NaN);
+    } catch (cause) {
+      throw damaged(path, cause);
+    }
   }
 
   path(id: string, ...rest: string[]): string {
@@ -187,9 +193,10 @@ export class Store {
         if (!kind || !owner) continue;
         const path = join(place, name);
         const silent = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now());
-        if (!isDead(owner, silent)) continue;
+        const committed = kind === 'ready' || kind === 'replace';
+        if (!isDead(owner, silent, committed ? kExpiry : undefined)) continue;
         // A reader of a store it may not write to leaves things as they are.
-        if (kind === 'ready' || kind === 'replace') await this.#publish(path, kind === 'replace').catch(() => {});
+        if (committed) await this.#publish(path, kind === 'replace').catch(() => {});
         else await rm(path, { recursive: true, force: true }).catch(() => {});
       }
     }
@@ -222,7 +229,7 @@ function parseRecord<T extends { format: number }>(content: string, path: string
 function damaged(path: string, cause: unknown): CortuneError {
   return new CortuneError(
     'ERR_FORMAT',
-    `Expected ${path} to be a whole JSON file, and it is not. Remove the run's folder and run the study again.`,
+    `Expected ${path} to be whole, and it is not. Remove the run's folder and run the study again.`,
     { cause },
   );
 }
