@@ -65,18 +65,16 @@ controls: [{name: slow, file: features/slow.csv}, {control: oasm, name: wide, si
     expect(cortune('verify', out).stdout).toMatch(/^Whole: 14 runs/);
   });
 
-  it('that learns completions, with validation, patience, accumulation and little memory', () => {
-    const pairs = (count: number, from: number) =>
-      Array.from({ length: count }, (_, i) =>
-        JSON.stringify({ question: `What is ${i + from} and ${i}?`, answer: ` It is ${2 * i + from}.` }),
-      ).join('\n');
-    writeFileSync(join(folder, 'pairs.jsonl'), pairs(12, 0));
-    writeFileSync(join(folder, 'held.jsonl'), pairs(4, 20));
+  it('that learns completions, with validation, patience, accumulation and a memory limit', () => {
+    const pairs = (count: number, answer: (i: number) => string) =>
+      Array.from({ length: count }, (_, i) => JSON.stringify({ question: `What is ${i}?`, answer: answer(i) })).join('\n');
+    writeFileSync(join(folder, 'pairs.jsonl'), pairs(12, (i) => ` It is ${i}.`));
+    writeFileSync(join(folder, 'held.jsonl'), pairs(4, () => ' zebras quietly hum below, unseen'));
     const { out, run } = study(
       'completions',
       `data: simulated:layer=1,targets=2
-methods: [{method: lora, lr: [1e-3, 5], rank: [2, 4]}, {method: ia3}]
-tune: {text: pairs.jsonl, prompt: question, completion: answer, validation: held.jsonl, evaluate_every: 2, patience: 2, steps: 12,
+methods: [{method: lora, lr: [1e-3, 10], rank: [2, 4], alpha: 64}, {method: ia3}]
+tune: {text: pairs.jsonl, prompt: question, completion: answer, validation: held.jsonl, evaluate_every: 1, patience: 1, steps: 12, schedule: constant,
        batch: 2, accumulate: 2, packing: texts, memory: 16GB, checkpointing: true}
 embed: {layers: [0, 3]}
 `,
@@ -89,9 +87,10 @@ embed: {layers: [0, 3]}
       expect(record.tuning).toMatchObject({ objective: 'causal' });
       expect(record.tuning!.validation_loss).toBeGreaterThan(0);
     }
-    // A rate of 5 does not get better: it diverges, or stops and keeps an early state.
-    const wild = all.filter(({ labels }) => labels.lr === 5);
-    for (const { status, tuning } of wild) expect(status === 'failed' || tuning!.updates < 12).toBe(true);
+    // The held-out completions are of other words: what learns fast gets worse on them, stops, and keeps its best state.
+    const fast = all.filter(({ labels }) => labels.lr === 10);
+    expect(fast).toHaveLength(2);
+    for (const { tuning } of fast) expect(tuning).toMatchObject({ stopped: { by: 'patience' } });
   });
 
   it('that predicts classes, in bfloat16', () => {
