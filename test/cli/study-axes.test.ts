@@ -67,9 +67,17 @@ controls: [{name: slow, file: features/slow.csv}, {control: oasm, name: wide, si
 
   it('that learns completions, with validation, patience, accumulation and a memory limit', () => {
     const pairs = (count: number, answer: (i: number) => string) =>
-      Array.from({ length: count }, (_, i) => JSON.stringify({ question: `What is ${i}?`, answer: answer(i) })).join('\n');
-    writeFileSync(join(folder, 'pairs.jsonl'), pairs(12, (i) => ` It is ${i}.`));
-    writeFileSync(join(folder, 'held.jsonl'), pairs(4, () => ' zebras quietly hum below, unseen'));
+      Array.from({ length: count }, (_, i) => JSON.stringify({ question: `What is ${i}?`, answer: answer(i) })).join(
+        '\n',
+      );
+    writeFileSync(
+      join(folder, 'pairs.jsonl'),
+      pairs(12, (i) => ` It is ${i}.`),
+    );
+    writeFileSync(
+      join(folder, 'held.jsonl'),
+      pairs(4, () => ' zebras quietly hum below, unseen'),
+    );
     const { out, run } = study(
       'completions',
       `data: simulated:layer=1,targets=2
