@@ -85,10 +85,16 @@ export function compareScores(
   const people = [...new Set(targets.map(({ subject }) => subject))].filter((subject) => subject !== 'mean');
   const over = people.length > 1 ? 'subjects' : 'targets';
   const regions = [...new Set(targets.map(({ roi }) => roi))];
-  const of = (values: Float64Array, subject: string, roi: string) => {
-    const at = targets.findIndex((target) => target.subject === subject && target.roi === roi);
-    return at < 0 ? Number.NaN : values[at]!;
-  };
+  const members = new Map<string, number[]>();
+  for (const [t, { subject, roi }] of targets.entries()) {
+    const key = `${subject}\0${roi}`;
+    const list = members.get(key);
+    if (list) list.push(t);
+    else members.set(key, [t]);
+  }
+  // A region may have several targets: its voxels.
+  const of = (values: Float64Array, subject: string, roi: string) =>
+    meanOf((members.get(`${subject}\0${roi}`) ?? []).map((t) => values[t]!));
   const rows =
     over === 'subjects'
       ? people

@@ -1,16 +1,15 @@
 /** Loads a data set from its description: stimuli, responses, targets, ceilings, notes and a content hash. */
 import { createHash } from 'node:crypto';
-import { extname } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { readDescription } from '../config.js';
 import { CortuneError, expected } from '../errors.js';
 import { parseDetrend } from './detrend.js';
-import { readBytes } from './formats/bytes.js';
-import { type NamedMatrix, parseMatrix, pickColumns, readMatrix } from './formats/index.js';
-import { type DataFile, dataFile, dataFolder, descriptionPath, findSubjects } from './paths.js';
-import { prepareResponses, type SubjectResponses, subjectLabel } from './responses.js';
+import { hashFile } from './formats/bytes.js';
+import { dataFolder, descriptionPath, findValues } from './paths.js';
+import { prepareResponses, subjectLabel } from './responses.js';
 import { type DatasetDescription, kDatasetSchema, kSubjectModes, type SubjectMode } from './schema.js';
-import { parseStimuli } from './stimuli.js';
+import { readStimuli, volumeTime } from './stimuli.js';
+import { chooseRuns, type ReadSubject, readSubject } from './subjects.js';
 import type { Dataset, Stimuli } from './types.js';
 
 /** Each overrides what the description says. */
@@ -28,8 +27,6 @@ export interface LoadOptions {
   detrend?: string | undefined;
 }
 
-type Hash = (file: DataFile, bytes: Uint8Array) => void;
-
 /**
  * Loads a data set.
  * @param nameOrPath a name known to the project (`alice`), a description file, or a folder with a dataset.yaml.
@@ -45,38 +42,52 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
   if (!kSubjectModes.includes(mode)) throw expected('subjects', "'mean', 'each' or 'both'", mode);
   const detrend = options.detrend ?? description.responses.detrend;
   const form = parseDetrend(detrend);
+  if (description.stimuli === undefined)
+    throw new CortuneError(
+      'ERR_CONFIG',
+      `${file}: Expected \`stimuli\` that are texts or words, this description has none. Give features of your own and the responses to \`cortune encode\`.`,
+    );
 
   const root = dataFolder(description, file, options.root);
   const { include, rois } = options;
   const digest = createHash('sha256').update(text).update(JSON.stringify({ variant, mode, detrend, include, rois }));
-  const hash: Hash = ({ name }, bytes) => {
-    digest.update(`\0${name}\0${createHash('sha256').update(bytes).digest('hex')}`);
-  };
   const values: Record<string, string> = variant === undefined ? {} : { variant };
-  const stimulusFile = dataFile(root, description.stimuli.file, values);
-  const stimulusBytes = await readBytes(stimulusFile.path);
-  hash(stimulusFile, stimulusBytes);
-  const { stimuli, groups } = parseStimuli(description.stimuli, stimulusBytes, stimulusFile.name);
   const { subjects, notes } = chooseSubjects(root, description, values, include);
-  const read: SubjectResponses[] = [];
-  for (const subject of subjects) read.push(await readSubject(root, description, values, subject, rois, hash));
-  const tr = stimuli.kind === 'words' ? stimuli.tr : 1;
-  const { zscore, per_run: perRun, file: templates } = description.responses;
+  const runs = chooseRuns(root, description, { ...values, subject: subjects[0]! });
+  const { responses } = description;
+  const read: ReadSubject[] = [];
+  for (const subject of subjects) read.push(await readSubject(root, responses, { ...values, subject }, runs, rois));
+  const runRows = read[0]!.runRows;
+  checkRuns(read, runRows);
+
+  const first = read[0]!.files[0]!;
+  const tr = description.stimuli.kind === 'words' ? await volumeTime(root, description.stimuli, values, first) : 1;
+  const {
+    stimuli,
+    groups,
+    files,
+    notes: left,
+  } = await readStimuli(root, description.stimuli, values, { runs, runRows, tr });
+  for (const each of [...files, ...read.flatMap((one) => one.files)])
+    digest.update(`\0${each.name}\0${await hashFile(each.path)}`);
+  const { zscore, per_run: perRun, file: templates } = responses;
   if (perRun && !groups)
     throw new CortuneError(
       'ERR_CONFIG',
       `${file}: Expected \`stimuli.group\` to name the column of runs, as \`responses.per_run\` is true, got none.`,
     );
-  const labelled = perSubject(templates);
-  const prepared = prepareResponses(read, {
-    subjects: mode,
-    detrend: form,
-    zscore,
-    tr,
-    labelled,
-    runs: perRun ? groups : undefined,
-  });
-  const rowNotes = matchRows(stimuli, prepared.responses.rows, stimulusFile.name);
+  const prepared = prepareResponses(
+    read.flatMap((one) => one.subjects),
+    {
+      subjects: mode,
+      detrend: form,
+      zscore,
+      tr,
+      labelled: perSubject(templates) || responses.coords?.subject !== undefined,
+      runs: perRun ? groups : undefined,
+    },
+  );
+  const rowNotes = matchRows(stimuli, prepared.responses.rows, files[0]!.name);
   return {
     name: variant === undefined ? description.name : `${description.name} (${variant})`,
     simulated: false,
@@ -86,8 +97,19 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
     stimuli,
     ...prepared,
     ...(groups && { groups }),
-    notes: [...description.notes, ...notes, ...prepared.notes, ...rowNotes],
+    notes: [...description.notes, ...notes, ...prepared.notes, ...left, ...rowNotes],
   };
+}
+
+function checkRuns(read: readonly ReadSubject[], runRows: readonly number[]): void {
+  for (const { runRows: rows, files } of read) {
+    const at = rows.findIndex((count, run) => count !== runRows[run]);
+    if (at < 0 || rows.length === 1) continue; // one file a subject is compared later, and better
+    throw new CortuneError(
+      'ERR_DATA',
+      `${files[at]!.name}: Expected ${runRows[at]} rows as in ${read[0]!.files[at]!.name}, got ${rows[at]}. Trim the files to the same rows, or exclude the subject.`,
+    );
+  }
 }
 
 function perSubject(files: readonly string[]): boolean {
@@ -111,7 +133,7 @@ function chooseSubjects(
     if (include) throw expected('include', 'left out, as the responses are one file', include);
     return { subjects: ['1'], notes: [] };
   }
-  const found = findSubjects(root, responses.file, values);
+  const found = findValues(root, responses.file, 'subject', values);
   const wanted = include ?? responses.include ?? found;
   const missing = wanted.find((subject) => !found.includes(subject));
   if (missing !== undefined)
@@ -124,35 +146,6 @@ function chooseSubjects(
     throw new CortuneError('ERR_DATA', 'Expected at least one subject that is not excluded, got none.');
   const left = wanted.filter((subject) => subject in responses.exclude);
   return { subjects, notes: left.map((one) => `Left out ${subjectLabel(one)}: ${responses.exclude[one]}.`) };
-}
-
-async function readSubject(
-  root: string,
-  { responses }: DatasetDescription,
-  values: Record<string, string>,
-  subject: string,
-  rois: readonly string[] | undefined,
-  hash: Hash,
-): Promise<SubjectResponses> {
-  const file = dataFile(root, responses.file, { ...values, subject });
-  const bytes = await readBytes(file.path);
-  hash(file, bytes);
-  const { key } = responses;
-  const isTensor = extname(file.name).toLowerCase() === '.safetensors';
-  const all = isTensor ? await readMatrix(file.path, { key }) : parseMatrix(bytes, file.name, { key });
-  return { ...pickColumns(named(all, responses.columns, file.name), rois, file.name), subject, name: file.name };
-}
-
-/** Columns under the description's names: by position for a file without header, by header otherwise. */
-function named(all: NamedMatrix, columns: readonly string[] | undefined, name: string): NamedMatrix {
-  if (columns === undefined) return all;
-  const headless = all.columns.every((column, i) => column === String(i));
-  if (!headless) return pickColumns(all, columns, name);
-  if (columns.length === all.columns.length) return { matrix: all.matrix, columns: [...columns] };
-  throw new CortuneError(
-    'ERR_DATA',
-    `${name}: Expected ${columns.length} columns, as many as \`responses.columns\` names, got ${all.columns.length}.`,
-  );
 }
 
 /** Trials need a row each; words need to fall on the volumes, and those that do not are counted. */

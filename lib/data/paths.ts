@@ -81,23 +81,90 @@ export function dataFile(root: string, templates: readonly string[], values: Rec
   );
 }
 
-/** Subjects that have a file, by the first template that any file fits, in natural order. */
-export function findSubjects(root: string, templates: readonly string[], values: Record<string, string>): string[] {
+/** Files of one template that are looked at. */
+const kMaxFiles = 100_000;
+
+/** A file that fits a template, and the values of the template's variables in its path. */
+export interface FoundFile extends DataFile {
+  values: Record<string, string>;
+}
+
+/**
+ * The files that fit a template, in natural order. A variable stands for letters, digits, `_` and `-` of one part of the path, and for the same
+ * ones wherever it stands again (`sub-{subject}/sub-{subject}_bold.nii.gz`); `*` for anything within a part.
+ */
+export function findFiles(root: string, template: string, values: Record<string, string> = {}): FoundFile[] {
+  let found: { folder: string; values: Record<string, string> }[] = [{ folder: '', values: { ...values } }];
+  const parts = template.split(/[\\/]/);
+  for (const [i, part] of parts.entries()) {
+    found = found.flatMap(({ folder, values: known }) => fitting(root, folder, part, known, i < parts.length - 1));
+    if (found.length > kMaxFiles)
+      throw new CortuneError('ERR_DATA', `Expected at most ${kMaxFiles} files like ${template} in ${root}, got more.`);
+  }
+  return found.map(({ folder: name, values: at }) => ({ path: join(root, name), name, values: at }));
+}
+
+function fitting(root: string, folder: string, part: string, known: Record<string, string>, isFolder: boolean) {
+  const filled = fill(part, known);
+  const at = (name: string) => (folder === '' ? name : `${folder}/${name}`);
+  if (!/[{*]/.test(filled)) return existsSync(join(root, at(filled))) ? [{ folder: at(filled), values: known }] : [];
+  const seen = new Set<string>();
+  const pattern = filled
+    .split(/(\{\w+\}|\*)/)
+    .map((piece) => {
+      const name = /^\{(\w+)\}$/.exec(piece)?.[1];
+      if (piece === '*') return '[^/]*';
+      if (name === undefined) return piece.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+      if (seen.has(name)) return `\\k<${name}>`;
+      seen.add(name);
+      return `(?<${name}>[\\w-]+)`;
+    })
+    .join('');
+  const expression = new RegExp(`^${pattern}$`);
+  return readFolder(join(root, folder), isFolder).flatMap((name) => {
+    const match = expression.exec(name);
+    return match ? [{ folder: at(name), values: { ...known, ...match.groups } }] : [];
+  });
+}
+
+function readFolder(path: string, folders: boolean): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => !folders || entry.isDirectory() || entry.isSymbolicLink())
+      .map((entry) => entry.name)
+      .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  } catch {
+    return []; // there is no such folder
+  }
+}
+
+/** Values of a variable (`subject`, `run`) for which there are files, by the first template that any file fits, in natural order. */
+export function findValues(
+  root: string,
+  templates: readonly string[],
+  variable: string,
+  values: Record<string, string>,
+  key = 'responses.file',
+): string[] {
   for (const template of templates) {
-    const parts = fill(template, values).split(/[\\/]/);
-    const at = parts.findIndex((part) => part.includes('{subject}'));
-    const folder = join(root, ...parts.slice(0, at));
-    if (!existsSync(folder)) continue;
-    const [first, ...rest] = parts[at]!.split('{subject}').map((piece) => piece.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-    // A second {subject} in the same part must be the same subject.
-    const pattern = new RegExp(`^${first}(?<subject>[\\w-]+)${rest.join('\\k<subject>')}$`);
-    const found = readdirSync(folder)
-      .flatMap((entry) => pattern.exec(entry)?.groups?.subject ?? [])
-      .filter((subject) => existsSync(join(root, ...parts.map((part) => fill(part, { subject })))));
-    if (found.length > 0) return found.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+    const found = new Set(findFiles(root, template, values).map((file) => file.values[variable]!));
+    if (found.size > 0) return [...found].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
   }
   throw new CortuneError(
     'ERR_NOT_FOUND',
-    `Expected files like ${templates.map((template) => fill(template, values)).join(' or ')} in ${root}, found none. Check the folder (\`root\`) and the path in \`responses.file\`.`,
+    `Expected files like ${templates.map((template) => fill(template, values)).join(' or ')} in ${root}, found none.${nearbyFiles(root, templates[0]!, values)} Check the folder (\`root\`) and the path in \`${key}\`.`,
   );
+}
+
+/** ` There is: a, b.` of the deepest folder of a template that is there. */
+function nearbyFiles(root: string, template: string, values: Record<string, string>): string {
+  const parts = fill(template, values).split(/[\\/]/);
+  let folder = '';
+  for (const part of parts.slice(0, -1)) {
+    if (/[{*]/.test(part) || !existsSync(join(root, folder, part))) break;
+    folder = folder === '' ? part : `${folder}/${part}`;
+  }
+  const there = readFolder(join(root, folder), false);
+  if (there.length === 0) return '';
+  return ` In ${folder || 'it'} there is: ${there.slice(0, 6).join(', ')}${there.length > 6 ? ', ...' : ''}.`;
 }

@@ -5,7 +5,7 @@ import { groupCeiling, interSubjectCeilings } from './ceiling.js';
 import { type Detrend, driftBasis, removeDrift, zscore } from './detrend.js';
 import type { NamedMatrix } from './formats/index.js';
 import type { SubjectMode } from './schema.js';
-import type { Dataset, Target } from './types.js';
+import type { Dataset, Matrix, Target } from './types.js';
 
 /** The responses of one subject, as read. */
 export interface SubjectResponses extends NamedMatrix {
@@ -28,45 +28,67 @@ export interface PrepareOptions {
 
 export type Prepared = Pick<Dataset, 'responses' | 'targets' | 'ceilings' | 'notes'>;
 
-/** One subject's column; float32, as there may be 200,000 of them. */
+/** One subject's column: where it lies. There may be 200,000 of them, which are never all held twice. */
 interface Course {
   subject: string;
+  /** Name of the column, and its region, which is the column where there is no other. */
+  column: string;
   roi: string;
-  values: Float32Array;
+  matrix: Matrix;
+  at: number;
+}
+
+function valuesOf({ matrix: { data, rows, columns }, at }: Course): Float32Array {
+  const values = new Float32Array(rows);
+  for (let row = 0; row < rows; row++) values[row] = data[row * columns + at]!;
+  return values;
 }
 
 /**
- * Responses as targets. Each subject's column is detrended and z-scored; the mean is over those. A column that is constant or
- * holds a value that is not finite is left out with a note.
- * @throws ERR_DATA when subjects differ in rows or columns, or when no usable column is left.
+ * Responses as targets. Each subject's column is detrended and z-scored, in the place where it was read; the mean is over those. A column that
+ * is constant or holds a value that is not finite is left out with a note.
+ * @throws ERR_DATA when subjects differ in rows, or in columns where means are asked for, or when no usable column is left.
  */
 export function prepareResponses(all: readonly SubjectResponses[], options: PrepareOptions): Prepared {
   const first = all[0]!;
-  for (const one of all) sameShape(one, first);
-  const { rows } = first.matrix;
-  const clean = cleaner(options, rows);
   // The mean of one subject is the subject: once is enough.
   const mode = all.length === 1 && options.subjects === 'both' ? 'each' : options.subjects;
-  const notes: string[] = [];
+  const alike = all.every((one) => sameColumns(one, first));
+  for (const one of all) checkShape(one, first, mode === 'each');
+  const { rows } = first.matrix;
+  const clean = cleaner(options, rows);
+  const notes = all.flatMap((one) => one.notes ?? []);
   const courses = all.flatMap((one) => usableCourses(one, clean, notes));
   if (courses.length === 0)
     throw new CortuneError('ERR_DATA', `Expected a usable response column, got none: ${notes.join(' ')}`);
   const columns = [
     ...(mode === 'each' ? [] : means(courses, all.length)),
-    ...(mode === 'mean' ? [] : singles(courses, options.labelled)),
+    ...(mode === 'mean' ? [] : singles(courses, options.labelled, alike)),
   ];
-  const data = new Float32Array(rows * columns.length);
-  for (const [c, { values }] of columns.entries())
-    for (let row = 0; row < rows; row++) data[row * columns.length + c] = values[row]!;
   return {
-    responses: { data, rows, columns: columns.length },
+    responses: gather(columns, rows),
     targets: columns.map(({ target }) => target),
     ceilings: {
       values: Float64Array.from(columns, ({ ceiling }) => ceiling),
-      method: ceilingMethod(mode, all.length),
+      method: alike ? ceilingMethod(mode, all.length) : 'none: the columns of the subjects are not the same places',
     },
     notes,
   };
+}
+
+/** The columns side by side; one subject's matrix as it is when they are all of it. */
+function gather(columns: readonly Column[], rows: number): Matrix {
+  const only = columns[0]!.members[0]!.matrix;
+  const whole =
+    columns.length === only.columns &&
+    columns.every(({ members: [one, more] }, i) => more === undefined && one!.matrix === only && one!.at === i);
+  if (whole) return only;
+  const data = new Float32Array(rows * columns.length);
+  for (const [c, { members }] of columns.entries()) {
+    const values = meanOf(members.map(valuesOf));
+    for (let row = 0; row < rows; row++) data[row * columns.length + c] = values[row]!;
+  }
+  return { data, rows, columns: columns.length };
 }
 
 /** Removes drift from a course and z-scores it, run by run where there are runs. */
@@ -96,37 +118,56 @@ function cleaner(
   };
 }
 
-function sameShape(one: SubjectResponses, first: SubjectResponses): void {
+function sameColumns(one: SubjectResponses, first: SubjectResponses): boolean {
+  return one.columns.length === first.columns.length && one.columns.every((column, i) => column === first.columns[i]);
+}
+
+function checkShape(one: SubjectResponses, first: SubjectResponses, each: boolean): void {
   if (one.matrix.rows !== first.matrix.rows)
     throw new CortuneError(
       'ERR_DATA',
       `${one.name}: Expected ${first.matrix.rows} rows as in ${first.name}, got ${one.matrix.rows}. Trim the files to the same rows, or exclude subject ${one.subject}.`,
     );
-  if (one.columns.join('\t') !== first.columns.join('\t'))
+  if (!each && !sameColumns(one, first))
     throw new CortuneError(
       'ERR_DATA',
-      `${one.name}: Expected the ${first.columns.length} columns of ${first.name}, got ${one.columns.length} that differ. Name those to read in \`responses.columns\`.`,
+      `${one.name}: Expected the ${first.columns.length} columns of ${first.name}, got ${one.columns.length} that differ. Name those to read in \`responses.columns\`, take means of regions (\`reduce: mean\`), or keep subjects apart (\`subjects: each\`).`,
     );
 }
 
+/** As many names of columns are told in a note. */
+const kNamed = 12;
+
 /** Cleaned columns that vary and are finite; the others become a note. */
 function usableCourses(
-  { subject, name, matrix, columns }: SubjectResponses,
+  { subject, name, matrix, columns, regions }: SubjectResponses,
   clean: (values: Float64Array) => Float32Array,
   notes: string[],
 ): Course[] {
   const courses: Course[] = [];
   const problems = new Map<string, string[]>();
-  for (const [c, roi] of columns.entries()) {
-    const values = new Float64Array(matrix.rows);
-    for (let row = 0; row < matrix.rows; row++) values[row] = matrix.data[row * matrix.columns + c]!;
+  const values = new Float64Array(matrix.rows);
+  for (const [at, column] of columns.entries()) {
+    for (let row = 0; row < matrix.rows; row++) values[row] = matrix.data[row * matrix.columns + at]!;
     const problem = problemOf(values);
-    if (problem === undefined) courses.push({ subject, roi, values: clean(values) });
-    else problems.set(problem, [...(problems.get(problem) ?? []), roi]);
+    if (problem !== undefined) {
+      const members = problems.get(problem);
+      if (members) members.push(column);
+      else problems.set(problem, [column]);
+      continue;
+    }
+    const cleaned = clean(values);
+    for (let row = 0; row < matrix.rows; row++) matrix.data[row * matrix.columns + at] = cleaned[row]!;
+    courses.push({ subject, column, roi: regions?.[at] || column, matrix, at });
   }
-  for (const [problem, rois] of problems) {
+  for (const [problem, members] of problems) {
+    const shown = members.length > kNamed ? `${members.slice(0, kNamed).join(', ')}, ...` : members.join(', ');
     const which =
-      rois.length === columns.length ? 'all columns' : `${rois.length > 1 ? 'columns' : 'column'} ${rois.join(', ')}`;
+      members.length === columns.length
+        ? 'all columns'
+        : members.length > kNamed
+          ? `${members.length} of ${columns.length} columns (${shown})`
+          : `${members.length > 1 ? 'columns' : 'column'} ${shown}`;
     notes.push(`${name}: left out ${which}: ${problem}.`);
   }
   return courses;
@@ -138,29 +179,30 @@ function problemOf(values: Float64Array): string | undefined {
   return values.every((value) => value === values[0]) ? 'constant' : undefined;
 }
 
+/** What one target is made of: the mean over its courses. */
 interface Column {
   target: Target;
-  values: Float32Array;
+  members: Course[];
   ceiling: number;
 }
 
-/** Courses of each region, regions in the order in which they are first met. */
-function byRegion(courses: Course[]): Map<string, Course[]> {
-  const regions = new Map<string, Course[]>();
+/** Courses of each column, columns in the order in which they are first met. */
+function byColumn(courses: Course[]): Course[][] {
+  const found = new Map<string, Course[]>();
   for (const course of courses) {
-    const members = regions.get(course.roi);
+    const members = found.get(course.column);
     if (members) members.push(course);
-    else regions.set(course.roi, [course]);
+    else found.set(course.column, [course]);
   }
-  return regions;
+  return [...found.values()];
 }
 
-/** One column a region: the mean over the subjects that have it. */
+/** One target a column: the mean over the subjects that have it. */
 function means(courses: Course[], subjects: number): Column[] {
-  return [...byRegion(courses)].map(([roi, members]) => {
-    const values = members.map((course) => course.values);
+  return byColumn(courses).map((members) => {
+    const { column, roi } = members[0]!;
     const subject = subjects === 1 ? members[0]!.subject : 'mean';
-    return { target: { name: roi, subject, roi }, values: meanOf(values), ceiling: groupCeiling(values) };
+    return { target: { name: column, subject, roi }, members, ceiling: groupCeiling(members.map(valuesOf)) };
   });
 }
 
@@ -169,20 +211,20 @@ function meanOf(courses: Float32Array[]): Float32Array {
   return courses[0]!.map((_, row) => courses.reduce((sum, one) => sum + one[row]!, 0) / courses.length);
 }
 
-/** One column a subject and region, subjects outermost. */
-function singles(courses: Course[], labelled: boolean): Column[] {
+/** One target a subject and column, subjects outermost. `alike`: columns of one name are one place in all subjects. */
+function singles(courses: Course[], labelled: boolean, alike: boolean): Column[] {
   const ceilings = new Map<Course, number>();
-  for (const members of byRegion(courses).values())
-    for (const [i, ceiling] of interSubjectCeilings(members.map(({ values }) => values)).entries())
+  for (const members of alike ? byColumn(courses) : [])
+    for (const [i, ceiling] of interSubjectCeilings(members.map(valuesOf)).entries())
       ceilings.set(members[i]!, ceiling);
   return courses.map((course) => ({
     target: {
-      name: labelled ? `${subjectLabel(course.subject)}:${course.roi}` : course.roi,
+      name: labelled ? `${subjectLabel(course.subject)}:${course.column}` : course.column,
       subject: course.subject,
       roi: course.roi,
     },
-    values: course.values,
-    ceiling: ceilings.get(course)!,
+    members: [course],
+    ceiling: ceilings.get(course) ?? Number.NaN,
   }));
 }
 

@@ -18,9 +18,6 @@ function pathBelow(variables: readonly string[]) {
     })
     .refine((path) => [...path.matchAll(kVariable)].every((match) => variables.includes(match[1]!)), {
       error: `${what}, and no other {variable}`,
-    })
-    .refine((path) => !/\{subject\}.*[\\/].*\{subject\}/.test(path), {
-      error: `${what}, {subject} in one part of the path only`,
     });
 }
 
@@ -30,44 +27,74 @@ const label = z.union([z.number().transform(String), text('a name')], { error: '
 /** A file, or several places where it may be: the first that exists is read. */
 const fileBelow = (variables: readonly string[]) => listOf(pathBelow(variables), 'a path or a list of paths', 8);
 
+/** One file at one place. */
+const oneFile = pathBelow(['subject', 'variant']);
+
 const words = section('the stimuli', {
   kind: z.literal('words'),
-  /** A TextGrid, or a table with a header. */
-  file: fileBelow(['variant']),
+  /** A TextGrid, WebVTT or SRT, or a table with a header (BIDS events too). With {run}: a file a run. */
+  file: fileBelow(['variant', 'run']),
   /** TextGrid: the tier; may be left out when there is one. */
   tier: text('the name of a tier').optional(),
-  /** Table: its columns. */
+  /** Table: its columns. `duration` is read where there is no `offset`. */
   word: text('a column').default('word'),
   onset: text('a column').default('onset'),
   offset: text('a column').default('offset'),
+  duration: text('a column').default('duration'),
+  /** Table: rows to read, by the values that columns have in them. */
+  where: z
+    .record(z.string(), listOf(label, 'a value or a list of values'), { error: 'columns, each with the values wanted' })
+    .optional(),
   /** Labels that are no words; the empty label never is one. */
   skip: listOf(z.string({ error: 'a label' }), 'a label or a list of labels').default(['sp', 'sil']),
-  /** Seconds per volume. */
-  tr: real(0, 1000, { above: true }),
-  /** Time of volume 0 in the recording, s. */
+  /** Seconds per volume; by default those of `sidecar`, else of a NIfTI file's header. */
+  tr: real(0, 1000, { above: true }).optional(),
+  /** A BIDS .json beside the volumes, of which `RepetitionTime` is read. */
+  sidecar: pathBelow(['variant']).optional(),
+  /** Time of volume 0 in the recording (of each run), s. */
   start: real(-1e6, 1e6).default(0),
 });
 
 const trials = section('the stimuli', {
   kind: z.literal('trials'),
-  /** .txt, .csv, .tsv or .jsonl. */
-  file: fileBelow(['variant']),
+  /** .txt, .csv, .tsv, .jsonl, .parquet, .mat (a cell array) or .nc (a coordinate of its rows). With {run}: a file a run, one after the other. */
+  file: fileBelow(['variant', 'run']),
   text: text('a column').optional(),
   /** Column that names the passage of each text. */
   passage: text('a column').optional(),
-  /** Column that names the run or story of each text, for grouped folds. */
+  /** Column that names the run or story of each text, for grouped folds; by default {run}. */
   group: text('a column').optional(),
 });
 
 /** All places of a file stand for one subject each, or all for one matrix. */
-const sameKind = (files: string[]) => new Set(files.map((file) => file.includes('{subject}'))).size === 1;
+const sameKind = (files: string[]) =>
+  ['{subject}', '{run}'].every((variable) => new Set(files.map((file) => file.includes(variable))).size === 1);
 
 const responses = section('the responses', {
-  /** With {subject}: a file a subject. Without: one matrix. */
-  file: fileBelow(['subject', 'variant']).refine(sameKind, { error: 'paths that all hold {subject}, or none of them' }),
-  /** Array of a .npz or tensor of a .safetensors. */
+  /** With {subject}: a file a subject. With {run}: a file a run, whose rows follow one another. Without: one matrix. */
+  file: fileBelow(['subject', 'run', 'variant']).refine(sameKind, {
+    error: 'paths that all hold {subject} and {run}, or none of them',
+  }),
+  /** Runs and their order; by default all that have a file, in natural order. */
+  runs: listOf(label, 'a list of runs').optional(),
+  /** Array of a .npz or HDF5 file, variable of a .mat or .nc, tensor of a .safetensors. */
   key: text('the name of an array').optional(),
-  /** Names of the columns of files without header; the columns to read of files with one. */
+  /** NIfTI: an image whose voxels other than 0 are read. */
+  mask: oneFile.optional(),
+  /** NIfTI: masks by the names of their regions. */
+  masks: z.record(text('a region'), oneFile, { error: 'regions, each with the path of its mask' }).optional(),
+  /** NIfTI and CIFTI: an image of whole numbers, one a region, and the table of their names. */
+  atlas: oneFile.optional(),
+  labels: oneFile.optional(),
+  /** netCDF: coordinates that name the columns, their regions and subjects. */
+  coords: section('coordinates', {
+    column: text('a coordinate').optional(),
+    region: text('a coordinate').optional(),
+    subject: text('a coordinate').optional(),
+  }).optional(),
+  /** One target a region (the mean of its voxels; the default with `atlas` and `masks`), or one a voxel. */
+  reduce: oneOf(['mean', 'none']).optional(),
+  /** Names of the columns of files without header; the columns to read of files with one; regions of an atlas by name or number. */
   columns: listOf(label, 'a list of columns', 1_000_000).optional(),
   /** Subjects to read; by default all that have a file. */
   include: listOf(label, 'a list of subjects').optional(),
@@ -82,7 +109,7 @@ const responses = section('the responses', {
     .default('none'),
   /** Z-score each subject's columns before anything else is done with them. */
   zscore: z.boolean({ error: '`true` or `false`' }).default(true),
-  /** Remove drift and z-score within each run (`stimuli.group`) by itself, not over all rows. */
+  /** Remove drift and z-score within each run (`stimuli.group` or {run}) by itself, not over all rows. */
   per_run: z.boolean({ error: '`true` or `false`' }).default(false),
 });
 
@@ -106,14 +133,15 @@ export const kDatasetSchema = section('the data set', {
   root: listOf(text('a folder'), 'a folder or a list of folders', 16).optional(),
   /** Values of {variant} in paths; the first is the default. */
   variants: listOf(label, 'a list of names', 64).optional(),
-  stimuli: z.discriminatedUnion('kind', [words, trials], { error: '`words` or `trials`' }),
+  /** May be left out where they are no texts: the data can then be checked and its responses read. */
+  stimuli: z.discriminatedUnion('kind', [words, trials], { error: '`words` or `trials`' }).optional(),
   responses,
   /** What readers should know. */
   notes: listOf(text('a note'), 'a list of notes').default([]),
   version: integer(1, 1).default(1),
 }).superRefine((description, context) => {
   for (const key of ['stimuli', 'responses'] as const) {
-    const files = description[key].file;
+    const files = description[key]?.file ?? [];
     if (description.variants || !files.some((file) => file.includes('{variant}'))) continue;
     context.addIssue({
       code: 'custom',

@@ -1,54 +1,176 @@
-/** Reading a data set's stimuli: words with their times, or texts. */
+/** Reading a data set's stimuli: words with their times, or texts; of one file, or a file a run. */
 import { extname } from 'node:path';
-import { CortuneError } from '../errors.js';
-import { decodeText } from './formats/bytes.js';
-import { defaultColumn, parseTable, parseTexts } from './formats/index.js';
-import { textColumns } from './formats/table.js';
+import { CortuneError, show } from '../errors.js';
+import { decodeText, readBytes } from './formats/bytes.js';
+import { parseCaptions } from './formats/captions.js';
+import { isNifti, parseTable, readTexts } from './formats/index.js';
+import { readNifti } from './formats/nifti.js';
+import { checkField, kRecordKinds, readRecords } from './formats/records.js';
+import { type Table, textColumns } from './formats/table.js';
 import { parseTextGrid, tierNamed } from './formats/textgrid.js';
+import { type DataFile, dataFile } from './paths.js';
 import type { DatasetDescription } from './schema.js';
 import type { Stimuli, Word } from './types.js';
 
-type Described = DatasetDescription['stimuli'];
+type Described = NonNullable<DatasetDescription['stimuli']>;
 
-/** Stimuli with the run of each text, when a column names it. */
+/** Stimuli with the run of each row, where there are runs. */
 export interface ReadStimuli {
   stimuli: Stimuli;
   groups?: string[];
+  files: DataFile[];
+  notes: string[];
 }
 
-/** Parses the bytes of the stimulus file. `name` ends in its extension and is how errors call it. */
-export function parseStimuli(described: Described, bytes: Uint8Array, name: string): ReadStimuli {
-  if (described.kind === 'trials') return parseTrials(described, bytes, name);
-  const words = parseWords(described, bytes, name);
-  if (words.length === 0) throw new CortuneError('ERR_DATA', `${name}: Expected words, got none.`);
-  return { stimuli: { kind: 'words', words, tr: described.tr, start: described.start } };
+/** The runs in order, the rows of the responses in each, and seconds per volume. */
+interface Recorded {
+  runs: readonly string[] | undefined;
+  runRows: readonly number[];
+  tr: number;
+}
+
+/** Reads the stimuli of all runs. @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT, ERR_DATA; ERR_CONFIG for columns of a file that has none. */
+export async function readStimuli(
+  root: string,
+  described: Described,
+  values: Record<string, string>,
+  recorded: Recorded,
+): Promise<ReadStimuli> {
+  const { runs } = recorded;
+  const perRun = described.file[0]!.includes('{run}') && runs !== undefined;
+  const files = perRun
+    ? runs.map((run) => dataFile(root, described.file, { ...values, run }))
+    : [dataFile(root, described.file, values)];
+  const read =
+    described.kind === 'trials'
+      ? await readTrials(described, files, recorded)
+      : await readWords(described, files, perRun, recorded);
+  return { ...read, files };
+}
+
+/**
+ * Seconds per volume: those of the description, of its sidecar, or of the responses' NIfTI header.
+ * @throws ERR_CONFIG when none of them says it.
+ */
+export async function volumeTime(
+  root: string,
+  described: Described & { kind: 'words' },
+  values: Record<string, string>,
+  responses: DataFile,
+): Promise<number> {
+  if (described.tr !== undefined) return described.tr;
+  if (described.sidecar !== undefined) {
+    const file = dataFile(root, [described.sidecar], values);
+    return repetitionTime(decodeText(await readBytes(file.path)), file.name);
+  }
+  const tr = isNifti(responses.name) ? (await readNifti(responses.path, responses.name)).tr : undefined;
+  if (tr !== undefined) return tr;
+  throw new CortuneError(
+    'ERR_CONFIG',
+    `Expected \`stimuli.tr\`, the seconds per volume, as neither a \`sidecar\` nor the header of ${responses.name} says it, got none.`,
+  );
+}
+
+function repetitionTime(content: string, name: string): number {
+  let sidecar: unknown;
+  try {
+    sidecar = JSON.parse(content);
+  } catch (cause) {
+    throw new CortuneError('ERR_FORMAT', `${name}: Expected JSON, got: ${(cause as Error).message}.`, { cause });
+  }
+  const seconds = (sidecar as { RepetitionTime?: unknown } | null)?.RepetitionTime;
+  if (typeof seconds === 'number' && seconds > 0) return seconds;
+  throw new CortuneError(
+    'ERR_DATA',
+    `${name}: Expected \`RepetitionTime\` to be a number of seconds above 0, got ${show(seconds)}.`,
+  );
+}
+
+async function readWords(
+  described: Described & { kind: 'words' },
+  files: readonly DataFile[],
+  perRun: boolean,
+  { runs, runRows, tr }: Recorded,
+): Promise<Omit<ReadStimuli, 'files'>> {
+  const { start } = described;
+  const notes: string[] = [];
+  const all: Word[] = [];
+  const total = runRows.reduce((sum, rows) => sum + rows, 0);
+  let before = 0;
+  for (const [i, { path, name }] of files.entries()) {
+    const words = parseWords(described, await readBytes(path), name);
+    if (words.length === 0) throw new CortuneError('ERR_DATA', `${name}: Expected words, got none.`);
+    if (!perRun) {
+      all.push(...words);
+      break;
+    }
+    // Runs follow one another: the words of each are moved behind the volumes of those before, and none may reach into another run.
+    const rows = runRows.length === files.length ? runRows[i]! : total / files.length;
+    const shift = before * tr;
+    const inside = words.filter(({ onset, offset }) => {
+      const middle = (onset + offset) / 2;
+      return middle >= start && middle < start + rows * tr;
+    });
+    if (inside.length < words.length)
+      notes.push(
+        `${name}: ${words.length - inside.length} of ${words.length} words lie outside of the run's volumes and are not used.`,
+      );
+    for (const word of inside) all.push({ ...word, onset: word.onset + shift, offset: word.offset + shift });
+    before += rows;
+  }
+  const groups =
+    runs && runRows.length === runs.length ? runs.flatMap((run, i) => Array<string>(runRows[i]!).fill(run)) : undefined;
+  if (perRun && groups)
+    notes.push(
+      'Runs follow one another in time: the first volumes of a run see words of the run before through the delays (`trim` leaves them out of the score).',
+    );
+  return { stimuli: { kind: 'words', words: all, tr, start }, ...(groups && { groups }), notes };
 }
 
 function parseWords(described: Described & { kind: 'words' }, bytes: Uint8Array, name: string): Word[] {
-  const spoken = (text: string) => text !== '' && !described.skip.includes(text);
-  if (extname(name).toLowerCase() === '.textgrid') {
+  const spoken = ({ text }: Word) => text !== '' && !described.skip.includes(text);
+  const kind = extname(name).toLowerCase();
+  if (kind === '.textgrid') {
     const tier = tierNamed(parseTextGrid(decodeText(bytes), name), described.tier, name);
     return tier.intervals
       .map(({ start, end, text }) => ({ text: text.trim(), onset: start, offset: end }))
-      .filter(({ text }) => spoken(text));
+      .filter(spoken);
   }
-  const { cells, lines } = textColumns(parseTable(bytes, name), [described.word, described.onset, described.offset]);
-  const [texts, onsets, offsets] = cells as [string[], string[], string[]];
-  return texts
-    .map((text, i) => ({
-      text: text.trim(),
-      onset: seconds(onsets[i]!, name, lines[i]!, described.onset),
-      offset: seconds(offsets[i]!, name, lines[i]!, described.offset),
-    }))
-    .filter(({ text, onset, offset }, i) => {
-      if (offset < onset)
-        throw new CortuneError(
-          'ERR_DATA',
-          `${name}: Expected the offset in line ${lines[i]} at or after its onset ${onset}, got ${offset}.`,
-        );
-      return spoken(text);
-    })
+  if (kind === '.vtt' || kind === '.srt') return parseCaptions(decodeText(bytes), name).filter(spoken);
+  return tableWords(described, parseTable(bytes, name), name)
+    .filter(spoken)
     .sort((a, b) => a.onset - b.onset);
+}
+
+/** Words of a table: with their end, or how long they last. */
+function tableWords(described: Described & { kind: 'words' }, table: Table, name: string): Word[] {
+  const { word, onset, offset, duration, where = {} } = described;
+  const lasts = !table.rows[0]?.includes(offset) && table.rows[0]?.includes(duration);
+  const conditions = Object.entries(where);
+  const columns = [word, onset, lasts ? duration : offset, ...conditions.map(([column]) => column)];
+  const { cells, lines } = textColumns(table, columns);
+  const [texts, onsets, ends, ...tested] = cells as [string[], string[], string[], ...string[][]];
+  const rows = texts
+    .map((_, i) => i)
+    .filter((i) => conditions.every(([, values], c) => values.includes(tested[c]![i]!)));
+  if (rows.length === 0 && texts.length > 0)
+    throw new CortuneError(
+      'ERR_DATA',
+      `${name}: Expected rows where ${conditions.map(([column, values], c) => `\`${column}\` is ${values.join(' or ')} (it holds ${[...new Set(tested[c])].slice(0, 6).join(', ')})`).join(' and ')}, got none.`,
+    );
+  return rows.map((i) => {
+    const from = seconds(onsets[i]!, name, lines[i]!, onset);
+    // BIDS writes n/a where it is not known how long an event lasted.
+    const unknown = lasts && /^(n\/a|)$/.test(ends[i]!.trim());
+    const end = unknown ? 0 : seconds(ends[i]!, name, lines[i]!, lasts ? duration : offset);
+    const to = lasts ? from + end : end;
+    if (to < from)
+      throw new CortuneError(
+        'ERR_DATA',
+        `${name}: Expected the offset in line ${lines[i]} at or after its onset ${from}, got ${to}.`,
+      );
+    return { text: texts[i]!.trim(), onset: from, offset: to };
+  });
 }
 
 function seconds(cell: string, name: string, line: number, column: string): number {
@@ -60,20 +182,44 @@ function seconds(cell: string, name: string, line: number, column: string): numb
   );
 }
 
-function parseTrials(described: Described & { kind: 'trials' }, bytes: Uint8Array, name: string): ReadStimuli {
-  const texts = parseTexts(bytes, name, { column: described.text });
-  const isTable = ['.csv', '.tsv'].includes(extname(name).toLowerCase());
-  const column = (wanted: string | undefined): string[] | undefined => {
-    if (wanted === undefined) return undefined;
-    if (!isTable)
-      throw new CortuneError(
-        'ERR_CONFIG',
-        `${name}: Expected a .csv or .tsv file to take column \`${wanted}\` from. Save the texts as a table.`,
-      );
-    const table = parseTable(bytes, name);
-    return textColumns(table, [wanted, described.text ?? defaultColumn(table)]).cells[0]!;
+async function readTrials(
+  described: Described & { kind: 'trials' },
+  files: readonly DataFile[],
+  { runs, runRows }: Recorded,
+): Promise<Omit<ReadStimuli, 'files'>> {
+  const texts: string[] = [];
+  const passages: string[] = [];
+  const groups: string[] = [];
+  const several = files.length > 1;
+  for (const [i, file] of files.entries()) {
+    const found = await readTexts(file.path, { column: described.text });
+    texts.push(...found);
+    // A passage of one run is another than that of the same name in the next.
+    const own = await column(file, described.passage);
+    passages.push(...(several ? own.map((passage) => `${runs![i]}/${passage}`) : own));
+    groups.push(
+      ...(described.group === undefined && several ? found.map(() => runs![i]!) : await column(file, described.group)),
+    );
+  }
+  const recorded = runs?.length === runRows.length && !several ? runs : undefined;
+  if (described.group === undefined && recorded)
+    groups.push(...recorded.flatMap((run, i) => Array<string>(runRows[i]!).fill(run)));
+  return {
+    stimuli: { kind: 'trials', texts, ...(passages.length > 0 && { passages }) },
+    ...(groups.length > 0 && { groups }),
+    notes: [],
   };
-  const passages = column(described.passage);
-  const groups = column(described.group);
-  return { stimuli: { kind: 'trials', texts, ...(passages && { passages }) }, ...(groups && { groups }) };
+}
+
+/** A column beside the texts; nothing when none is wanted. */
+async function column({ path, name }: DataFile, wanted: string | undefined): Promise<string[]> {
+  if (wanted === undefined) return [];
+  if (!kRecordKinds.includes(extname(name).toLowerCase()))
+    throw new CortuneError(
+      'ERR_CONFIG',
+      `${name}: Expected a .csv or .tsv file to take column \`${wanted}\` from. Save the texts as a table.`,
+    );
+  const records = await readRecords(path);
+  const field = checkField(records, wanted);
+  return records.rows.map((row) => String(row[field] ?? ''));
 }

@@ -1,71 +1,165 @@
 /** Data files by their extension: matrices of numbers, and texts. */
 import { basename, extname } from 'node:path';
-import { CortuneError } from '../../errors.js';
+import { CortuneError, expected } from '../../errors.js';
 import type { Matrix } from '../types.js';
-import { decodeText, readBytes } from './bytes.js';
+import { decodeText, fileSize, readBytes } from './bytes.js';
+import { meanOfRegions, pickColumns } from './columns.js';
+import { isHdf5, readHdf5Matrix } from './hdf5.js';
 import { matMatrix, parseMat } from './mat.js';
+import { readMat73Matrix } from './mat73.js';
+import { readNetcdfMatrix } from './netcdf.js';
 import { parseNpy } from './npy.js';
 import { parseNpz } from './npz.js';
+import { readParquetMatrix } from './parquet.js';
 import { checkField, kTextColumns, readRecords, recordTexts, textField } from './records.js';
+import type { RegionOptions } from './regions.js';
 import { readTensorMatrix } from './safetensors.js';
-import {
-  type ColumnName,
-  columnIndices,
-  parseBlanks,
-  parseDelimited,
-  type Table,
-  textColumns,
-  toMatrix,
-} from './table.js';
+import { type ColumnName, parseBlanks, parseDelimited, type Table, textColumns, toMatrix } from './table.js';
+import { readVolumes } from './volumes.js';
 
+export { pickColumns } from './columns.js';
 export { readTensor } from './safetensors.js';
 export type { ColumnName } from './table.js';
 
-export interface MatrixOptions {
-  /** Columns to keep, in this order, by header or by number from 0; all by default. */
+/** `rows` and `columns` of a matrix are chosen by these; a kind of file that has no such thing refuses the option. */
+export interface MatrixOptions extends RegionOptions {
+  /** Columns to keep, in this order, by header or by number from 0, or whole regions by their name; all by default. */
   columns?: readonly ColumnName[] | undefined;
-  /** Array of a .npz, variable of a .mat or tensor of a .safetensors; may be left out when the file holds one. */
+  /** Array of a .npz or HDF5 file, variable of a .mat or .nc, tensor of a .safetensors; may be left out when the file holds one. */
   key?: string | undefined;
+  /** Coordinates of a netCDF file that name, group and assign its columns. */
+  coords?: { column?: string | undefined; region?: string | undefined; subject?: string | undefined } | undefined;
+  /** `mean`: one column a region, the mean of its voxels (the default with `atlas` and `masks`); `none`: every voxel. */
+  reduce?: 'mean' | 'none' | undefined;
 }
 
 export interface NamedMatrix {
   matrix: Matrix;
   /** Name of each column: its header, else its number, from "0". */
   columns: string[];
+  /** Region of each column, where it has one beside its name. */
+  regions?: string[];
+  /** Subject of each column, where one file holds several. */
+  subjects?: string[];
+  /** What was left out, for people. */
+  notes?: string[];
 }
 
-const kMatrixKinds = '.npy, .npz, .mat, .csv, .tsv, .txt, .dat or .safetensors';
-const kTextKinds = '.txt, .csv, .tsv, .jsonl or .parquet';
+/** How a kind of file becomes a matrix: from its bytes, or piece by piece from the file. */
+interface MatrixFormat {
+  extensions: readonly string[];
+  parse?(bytes: Uint8Array, path: string, options: MatrixOptions): NamedMatrix;
+  read?(path: string, options: MatrixOptions): Promise<NamedMatrix>;
+  /** Options that it understands beside `columns`. */
+  takes?: readonly (keyof MatrixOptions)[];
+  /** It chooses columns by itself, while it reads. */
+  chooses?: true;
+  /** Its columns always have names. */
+  named?: true;
+}
+
+/** Every kind of file that holds a matrix. What needs a large library loads it when it is used. */
+const kMatrixFormats: readonly MatrixFormat[] = [
+  { extensions: ['.npy'], parse: (bytes, path) => numbered(parseNpy(bytes, basename(path))) },
+  {
+    extensions: ['.npz'],
+    parse: (bytes, path, { key }) => numbered(parseNpz(bytes, basename(path), key)),
+    takes: ['key'],
+  },
+  {
+    extensions: ['.mat'],
+    parse: (bytes, path, { key }) => numbered(matMatrix(parseMat(bytes, basename(path)), basename(path), key)),
+    read: async (path, options) =>
+      (await isHdf5(path))
+        ? await readMat73Matrix(path, options)
+        : parseMatrix(await readBytes(path), path, { key: options.key }),
+    takes: ['key'],
+  },
+  {
+    extensions: ['.csv', '.tsv', '.txt', '.dat'],
+    parse: (bytes, path, { columns }) => toMatrix(parseTable(bytes, path), columns),
+    chooses: true,
+  },
+  { extensions: ['.parquet'], read: readParquetMatrix, chooses: true, named: true },
+  {
+    extensions: ['.safetensors'],
+    read: async (path, { key }) => numbered(await readTensorMatrix(path, key)),
+    takes: ['key'],
+  },
+  { extensions: ['.h5', '.hdf5', '.hf5'], read: readHdf5Matrix, takes: ['key'] },
+  { extensions: ['.nc', '.nc4', '.cdf'], read: readNetcdfMatrix, takes: ['key', 'coords', 'reduce'] },
+  {
+    extensions: ['.nii', '.nii.gz'],
+    read: readVolumes,
+    takes: ['mask', 'masks', 'atlas', 'labels', 'reduce'],
+  },
+];
+
+/** Endings of the files that hold a matrix. */
+export const kMatrixExtensions: readonly string[] = kMatrixFormats.flatMap(({ extensions }) => extensions);
+
+const listed = (names: readonly string[]) => `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+const kTextKinds = '.txt, .csv, .tsv, .jsonl, .parquet, .mat or .nc';
+
+/** Whether columns are named by the file, an atlas or coordinates, so that they are chosen by these names and never renamed. */
+export function choosesColumns(path: string, { atlas, masks, coords }: MatrixOptions): boolean {
+  return (atlas ?? masks ?? coords) !== undefined || formatOf(path).named === true;
+}
+
+/** Whether a file is an image of volumes. */
+export function isNifti(path: string): boolean {
+  return /\.nii(\.gz)?$/i.test(path);
+}
+
+function formatOf(path: string): MatrixFormat {
+  const name = path.toLowerCase();
+  const found = kMatrixFormats.find(({ extensions }) => extensions.some((extension) => name.endsWith(extension)));
+  if (found === undefined) throw unknownKind(path, 'a matrix', listed(kMatrixExtensions));
+  return found;
+}
+
+function checkOptions(path: string, { takes = [] }: MatrixFormat, options: MatrixOptions): void {
+  for (const [option, value] of Object.entries(options) as [keyof MatrixOptions, unknown][]) {
+    if (value === undefined || option === 'columns' || takes.includes(option)) continue;
+    const able = kMatrixFormats
+      .filter((format) => format.takes?.includes(option))
+      .flatMap((format) => format.extensions);
+    throw expected(option, `left out for ${basename(path)}: it is an option of ${listed(able)}`, value);
+  }
+}
 
 /**
- * Reads a matrix of numbers as float32: .npy, .npz, .mat (MATLAB 5), .csv, .tsv, .safetensors, or columns separated by blanks (.txt, .dat).
+ * Reads a matrix of numbers as float32: NumPy, MATLAB, HDF5, netCDF, NIfTI, Parquet, tables of text (`kMatrixExtensions`).
  * Values may be NaN or infinite; who uses them decides.
- * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT (broken file), ERR_DATA (no such column, a cell that is no number).
+ * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT (broken file), ERR_DATA (no such column, a cell that is no number, another space), ERR_MEMORY;
+ * ERR_ARGUMENT for options that this kind of file does not have.
  */
 export async function readMatrix(path: string, options: MatrixOptions = {}): Promise<NamedMatrix> {
-  if (extname(path).toLowerCase() === '.safetensors')
-    return select(await readTensorMatrix(path, options.key), basename(path), options.columns);
-  return parseMatrix(await readBytes(path), path, options);
+  await fileSize(path); // that it is not there is to be said first
+  const format = formatOf(path);
+  checkOptions(path, format, options);
+  if (format.read === undefined) return parseMatrix(await readBytes(path), path, options);
+  const all = await format.read(path, options);
+  const chosenAlready = format.chooses || (options.atlas ?? options.masks) !== undefined;
+  const some = chosenAlready ? all : pickColumns(all, options.columns, basename(path));
+  return options.reduce === 'mean' ? meanOfRegions(some) : some;
 }
 
-/** As readMatrix, of bytes already read; `path` tells the kind. Not for .safetensors. */
+/** As readMatrix, of bytes already read; `path` tells the kind. For kinds that are read whole. */
 export function parseMatrix(bytes: Uint8Array, path: string, options: MatrixOptions = {}): NamedMatrix {
-  const name = basename(path);
-  switch (extname(path).toLowerCase()) {
-    case '.npy':
-      return select(parseNpy(bytes, name), name, options.columns);
-    case '.npz':
-      return select(parseNpz(bytes, name, options.key), name, options.columns);
-    case '.mat':
-      return select(matMatrix(parseMat(bytes, name), name, options.key), name, options.columns);
-    case '.csv':
-    case '.tsv':
-    case '.txt':
-    case '.dat':
-      return toMatrix(parseTable(bytes, path), options.columns);
-    default:
-      throw unknownKind(path, 'a matrix', kMatrixKinds);
-  }
+  const format = formatOf(path);
+  if (format.parse === undefined)
+    throw unknownKind(
+      path,
+      'a matrix',
+      listed(kMatrixFormats.filter(({ parse }) => parse).flatMap(({ extensions }) => extensions)),
+    );
+  const all = format.parse(bytes, path, options);
+  return format.chooses ? all : pickColumns(all, options.columns, basename(path));
+}
+
+function numbered(matrix: Matrix): NamedMatrix {
+  return { matrix, columns: Array.from({ length: matrix.columns }, (_, i) => String(i)) };
 }
 
 /** The cells of a .csv, .tsv, .txt or .dat file. */
@@ -78,34 +172,21 @@ export function parseTable(bytes: Uint8Array, path: string): Table {
   throw unknownKind(path, 'a table', '.csv, .tsv, .txt or .dat');
 }
 
-function select(matrix: Matrix, name: string, wanted?: readonly ColumnName[]): NamedMatrix {
-  const columns = Array.from({ length: matrix.columns }, (_, i) => String(i));
-  return pickColumns({ matrix, columns }, wanted, name);
-}
-
-/** Some of the columns, in the order asked for; all when none are asked for. @throws ERR_DATA for a missing one. */
-export function pickColumns(all: NamedMatrix, wanted: readonly ColumnName[] | undefined, name: string): NamedMatrix {
-  if (wanted === undefined) return all;
-  const { data: from, rows, columns } = all.matrix;
-  const places = columnIndices(name, all.columns, wanted);
-  const data = new Float32Array(rows * places.length);
-  for (let row = 0; row < rows; row++)
-    for (const [i, place] of places.entries()) data[row * places.length + i] = from[row * columns + place]!;
-  return { matrix: { data, rows, columns: places.length }, columns: places.map((place) => all.columns[place]!) };
-}
-
 /**
- * Reads stimuli: .txt (one a line; empty lines at the end are passed over), a column of a .csv or .tsv with a header or of a .parquet, or a
- * field of each line of a .jsonl.
- * @param options.column the column or field; by default `text`, `sentence` or `stimulus`, or the only one.
+ * Reads stimuli: .txt (one a line; empty lines at the end are passed over), a column of a .csv or .tsv with a header or of a .parquet, a
+ * field of each line of a .jsonl, a cell array of a .mat, or a coordinate of the rows of a .nc.
+ * @param options.column the column, field, variable or coordinate; by default `text`, `sentence` or `stimulus`, or the only one.
  * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT, and ERR_DATA naming the line of an empty stimulus.
  */
 export async function readTexts(path: string, options: { column?: ColumnName | undefined } = {}): Promise<string[]> {
-  if (extname(path).toLowerCase() === '.parquet') return parquetTexts(path, options.column);
+  if (kBinaryRecords.includes(extname(path).toLowerCase())) return textsOfRecords(path, options.column);
   return parseTexts(await readBytes(path), path, options);
 }
 
-async function parquetTexts(path: string, column: ColumnName | undefined): Promise<string[]> {
+/** Kinds of files whose texts are fields of records and have no lines. */
+const kBinaryRecords = ['.parquet', '.mat', '.nc'];
+
+async function textsOfRecords(path: string, column: ColumnName | undefined): Promise<string[]> {
   const records = await readRecords(path);
   const field = typeof column === 'number' ? records.fields[column] : column;
   return recordTexts(records, checkField(records, field ?? textField(records)));

@@ -4,12 +4,8 @@ import { closest } from 'fastest-levenshtein';
 import { unzipSync } from 'fflate';
 import { CortuneError } from '../../errors.js';
 import type { Matrix } from '../types.js';
+import { checkUnpacked } from './bytes.js';
 import { parseNpy } from './npy.js';
-
-/** An array may unpack to this much whatever its packed size, and beyond it to `kMaxRatio` times its packed size. */
-const kFreeBytes = 256 * 2 ** 20;
-/** Deflate reaches 1000:1 on zeros; measurements stay far below 100:1. */
-const kMaxRatio = 100;
 
 interface Entry {
   name: string;
@@ -26,11 +22,7 @@ interface Entry {
 export function parseNpz(bytes: Uint8Array, name: string, key?: string): Matrix {
   const entries = list(bytes, name);
   const chosen = choose(entries, name, key);
-  if (chosen.originalSize > Math.max(kFreeBytes, chosen.size * kMaxRatio))
-    throw new CortuneError(
-      'ERR_DATA',
-      `${name}: Expected \`${chosen.name}\` to unpack to at most ${kMaxRatio} times its packed ${chosen.size} bytes, its header says ${chosen.originalSize}. Save it uncompressed with numpy.save.`,
-    );
+  checkUnpacked(name, `\`${chosen.name}\``, chosen.size, chosen.originalSize);
   const unpacked = unzip(bytes, name, (entry) => entry.name === chosen.name)[chosen.name];
   if (!unpacked) throw new CortuneError('ERR_FORMAT', `${name}: Expected \`${chosen.name}\` to unpack, got nothing.`);
   return parseNpy(unpacked, `${name}:${chosen.name}`);

@@ -1,10 +1,11 @@
-/** Records of named fields (rows of .csv, .tsv, .parquet; lines of .jsonl), with the place of each in its file for messages. */
+/** Records of named fields (rows of .csv, .tsv, .parquet; lines of .jsonl; cells of .mat; coordinates of .nc), with the place of each in its file for messages. */
 import { basename, extname } from 'node:path';
 import { closest } from 'fastest-levenshtein';
-import { parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
 import { CortuneError, show } from '../../errors.js';
 import { decodeText, readBytes } from './bytes.js';
+import { readMatRecords } from './mat-records.js';
+import { readNetcdfRecords } from './netcdf.js';
+import { readParquetRecords } from './parquet.js';
 import { parseDelimited } from './table.js';
 
 /** Records of one file; all fields are there in every one, cells of tables as text. */
@@ -19,22 +20,32 @@ export interface Records {
 /** Names a column of text may have when none is given. */
 export const kTextColumns = ['text', 'sentence', 'stimulus'];
 
-export const kRecordKinds = ['.jsonl', '.csv', '.tsv', '.parquet'];
+/** How records are read, by the file's extension. */
+const kReaders: Record<string, (path: string, name: string) => Promise<Records>> = {
+  '.jsonl': async (path, name) => jsonl(await readBytes(path), name),
+  '.csv': async (path, name) => table(await readBytes(path), name, ','),
+  '.tsv': async (path, name) => table(await readBytes(path), name, '\t'),
+  '.parquet': (path) => readParquetRecords(path),
+  '.mat': (path) => readMatRecords(path),
+  '.nc': (path) => readNetcdfRecords(path),
+};
+
+export const kRecordKinds = Object.keys(kReaders);
 
 /**
  * Reads the records of a file.
  * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT (a broken file), ERR_DATA (no records).
  */
 export async function readRecords(path: string): Promise<Records> {
-  const bytes = await readBytes(path);
   const name = basename(path);
   const kind = extname(path).toLowerCase();
-  const records =
-    kind === '.parquet'
-      ? await parquet(bytes, name)
-      : kind === '.jsonl'
-        ? jsonl(bytes, name)
-        : table(bytes, name, kind);
+  const read = kReaders[kind];
+  if (read === undefined)
+    throw new CortuneError(
+      'ERR_FORMAT',
+      `${name}: Expected records in a file ending in ${kRecordKinds.join(', ')}, got \`${kind || 'no extension'}\`.`,
+    );
+  const records = await read(path, name);
   if (records.rows.length === 0)
     throw new CortuneError('ERR_DATA', `${name}: Expected at least one item, got an empty file.`);
   return records;
@@ -72,13 +83,8 @@ export function recordTexts(records: Records, field: string, mayBeEmpty = false)
   });
 }
 
-function table(bytes: Uint8Array, name: string, kind: string): Records {
-  if (kind !== '.csv' && kind !== '.tsv')
-    throw new CortuneError(
-      'ERR_FORMAT',
-      `${name}: Expected records in a file ending in ${kRecordKinds.join(', ')}, got \`${kind || 'no extension'}\`.`,
-    );
-  const { rows, lines } = parseDelimited(decodeText(bytes), name, kind === '.csv' ? ',' : '\t');
+function table(bytes: Uint8Array, name: string, sign: ',' | '\t'): Records {
+  const { rows, lines } = parseDelimited(decodeText(bytes), name, sign);
   const fields = rows[0] ?? [];
   return {
     name,
@@ -112,27 +118,4 @@ function jsonl(bytes: Uint8Array, name: string): Records {
   }
   records.fields = [...new Set(records.rows.flatMap((row) => Object.keys(row)))];
   return records;
-}
-
-async function parquet(bytes: Uint8Array, name: string): Promise<Records> {
-  // A copy that begins at 0: Node's small buffers are windows on a shared one.
-  const file = new Uint8Array(bytes).buffer;
-  try {
-    const metadata = await parquetMetadataAsync(file);
-    const fields = parquetSchema(metadata).children.map(({ element }) => element.name);
-    const rows = await parquetReadObjects({ file, metadata, compressors });
-    return { name, fields, rows: rows.map(plain), places: rows.map((_, i) => `item ${i + 1}`) };
-  } catch (cause) {
-    if (cause instanceof CortuneError) throw cause;
-    throw new CortuneError('ERR_FORMAT', `${name}: Expected a Parquet file, but ${(cause as Error).message}.`, {
-      cause,
-    });
-  }
-}
-
-/** Parquet's 64-bit integers are bigints. */
-function plain(row: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(row).map(([field, value]) => [field, typeof value === 'bigint' ? Number(value) : value]),
-  );
 }

@@ -1,0 +1,243 @@
+"""Writes one small data set in every format, by the programs that people use: numpy, scipy, h5py, hdf5storage, xarray, pandas, nibabel.
+
+Usage: python make_files.py FOLDER. `responses.npy` [40, 12] is what the others hold; `features.npy` [40, 5] predicts some of it. Seed 7.
+"""
+import json
+import os
+import struct
+import sys
+import zlib
+
+import h5py
+import hdf5storage
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import scipy.io
+import xarray as xr
+
+out = sys.argv[1]
+os.makedirs(out, exist_ok=True)
+os.chdir(out)
+random = np.random.default_rng(7)
+expected = {}
+
+rows, columns, width = 40, 12, 5
+features = random.standard_normal((rows, width)).astype("f4")
+responses = (features @ random.standard_normal((width, columns)) + random.standard_normal((rows, columns))).astype("f4")
+names = [f"v{i}" for i in range(columns)]
+rois = ["IFG"] * 5 + ["STG"] * 4 + ["AngG"] * 3
+subjects = ["s1", "s2"] * (columns // 2)
+texts = [f"Sentence {i} über {i * i}." for i in range(rows)]
+passages = [f"p{i // 10}" for i in range(rows)]
+np.save("features.npy", features)
+np.save("responses.npy", responses)
+np.savez("responses.npz", responses=responses, other=np.zeros(3))
+np.savez_compressed("packed.npz", responses)
+expected["rois"] = rois
+expected["texts"] = texts
+
+# Tables
+frame = pd.DataFrame(responses.astype("f8"), columns=names)
+frame.to_csv("responses.csv", index=False)
+frame.to_csv("responses.tsv", index=False, sep="\t")
+np.savetxt("responses.txt", responses, fmt="%.9g")
+frame.to_parquet("responses.parquet")
+frame.astype("f4").to_parquet("grouped.parquet", row_group_size=16, compression="zstd")
+with_text = frame.copy()
+with_text["sentence"], with_text["passage"] = texts, passages
+with_text.loc[3, "v1"] = np.nan
+with_text.index = pd.Index(texts, name=None)
+with_text["v2"] = pd.array([None] + list(range(1, rows)), dtype="Int64")
+with_text.to_parquet("mixed.parquet")
+
+# MATLAB 5 and 7.3
+cells = np.array(texts, dtype=object).reshape(-1, 1)
+scipy.io.savemat("responses.mat", {"responses": responses, "sentences": cells, "cube": np.zeros((2, 3, 4))}, do_compression=True)
+options = hdf5storage.Options(matlab_compatible=True)
+for name, content in {
+    "responses73.mat": {
+        "responses": responses,
+        "sentences": cells,
+        "cube": np.arange(24.0).reshape(2, 3, 4),
+        "data": {"betas": responses * 2, "label": "x"},
+        "row": np.arange(4.0).reshape(1, 4),
+        "flags": np.array([[True, False]]),
+    },
+    "one73.mat": {"responses": responses.astype("f8"), "about": "made by hdf5storage"},
+}.items():
+    if os.path.exists(name):
+        os.remove(name)
+    hdf5storage.write(content, path="/", filename=name, options=options)
+
+# HDF5
+with h5py.File("responses.h5", "w") as f:
+    f["responses"] = responses
+with h5py.File("many.h5", "w") as f:
+    f.create_dataset("story/data", data=responses, chunks=(7, 5), compression="gzip", shuffle=True)
+    f["big_endian"] = responses.astype(">f8")
+    f["integers"] = np.arange(-6, 6, dtype="i2").reshape(3, 4)
+    f["long"] = np.arange(6, dtype="i8").reshape(2, 3)
+    f["bool"] = np.array([[True, False], [False, True]])
+    f["half"] = responses.astype("f2")
+    f["complex"] = responses.astype("c8")
+    f["vector"] = np.arange(5.0)
+    f["single_axes"] = responses.reshape(rows, 1, columns, 1)
+    f["cube"] = np.zeros((2, 3, 4))
+    f["texts"] = texts
+    f["scalar"] = 3.0
+    f["elsewhere"] = h5py.ExternalLink("responses.h5", "responses")
+    layout = h5py.VirtualLayout(shape=(rows, columns), dtype="f4")
+    layout[:] = h5py.VirtualSource("responses.h5", "responses", shape=(rows, columns))
+    f.create_virtual_dataset("virtual", layout)
+big = random.standard_normal((300, 700)).astype("f4")
+with h5py.File("chunks.h5", "w") as f:
+    f.create_dataset("x", data=big, chunks=(64, 96), compression="gzip")
+np.save("chunks.npy", big)
+
+# netCDF: an assembly as Brain-Score has it, with the coordinates of rows and columns
+assembly = xr.DataArray(
+    responses,
+    dims=("presentation", "neuroid"),
+    name="data",
+    coords={
+        "stimulus": ("presentation", texts),
+        "passage": ("presentation", passages),
+        "repetition": ("presentation", np.arange(rows)),
+        "neuroid_id": ("neuroid", names),
+        "roi": ("neuroid", rois),
+        "subject": ("neuroid", subjects),
+    },
+)
+assembly.to_netcdf("assembly.nc", engine="netcdf4")
+assembly.T.to_netcdf("turned.nc", engine="netcdf4")
+assembly.expand_dims("time_bin").transpose("neuroid", "presentation", "time_bin").to_netcdf("binned.nc", engine="netcdf4")
+for version in ("NETCDF3_CLASSIC", "NETCDF3_64BIT"):
+    assembly.to_netcdf(f"{version.lower()}.nc", engine="scipy", format=version)
+assembly.to_netcdf("records.nc", engine="netcdf4", format="NETCDF3_CLASSIC", unlimited_dims=["presentation"])
+packed = assembly.copy(data=np.where(np.arange(columns) == 3, np.nan, np.round(responses, 2)))
+packed.to_netcdf("packed.nc", engine="netcdf4", encoding={"data": {"dtype": "i2", "scale_factor": 0.01, "_FillValue": -32768, "zlib": True}})
+xr.Dataset({"a": assembly, "b": assembly * 2}).to_netcdf("two.nc", engine="netcdf4")
+
+# NIfTI: the responses lie in 12 voxels of a mask, regions in an atlas
+shape = (5, 4, 3)
+affine = np.diag([3.0, 3.0, 4.0, 1.0])
+affine[:3, 3] = [-10, -20, 5]
+places = np.sort(random.choice(60, columns, replace=False))  # in the order of image[mask]
+mask = np.zeros(60, "u1")
+mask[places] = 1
+mask = mask.reshape(shape)
+atlas = np.zeros(60, "i2")
+atlas[places] = [{"IFG": 1, "STG": 7, "AngG": 12}[roi] for roi in rois]
+atlas = atlas.reshape(shape)
+series = random.standard_normal((*shape, rows)).astype("f4")
+series[mask > 0] = responses.T
+
+
+def image(data, kind=nib.Nifti1Image, step=2.0, where=affine, endian="<"):
+    header = kind.header_class(endianness=endian)
+    header.set_data_dtype(data.dtype.newbyteorder(endian))
+    made = kind(data, where, header=header)
+    made.header.set_xyzt_units("mm", "sec")
+    if data.ndim == 4:
+        made.header["pixdim"][4] = step
+    return made
+
+
+image(mask).to_filename("mask.nii.gz")
+image(atlas).to_filename("atlas.nii.gz")
+image(atlas.astype("f4") + 0.5).to_filename("probabilities.nii")
+image(np.zeros(shape, "u1")).to_filename("nothing.nii")
+image(np.zeros((5, 4, 4), "u1") + 1).to_filename("otherShape.nii")
+shifted = affine.copy()
+shifted[0, 3] += 1
+image(mask, where=shifted).to_filename("shifted.nii")
+for name, number in {"IFG": 1, "STG": 7, "AngG": 12}.items():
+    image((atlas == number).astype("u1")).to_filename(f"mask-{name}.nii.gz")
+image(series).to_filename("series.nii")
+image(series).to_filename("series.nii.gz")
+image(series, nib.Nifti2Image).to_filename("two.nii.gz")
+image(series.astype(">f4"), endian=">").to_filename("big.nii.gz")
+image(series.astype(">f4"), nib.Nifti2Image, endian=">").to_filename("big2.nii")
+image(series.reshape(5, 4, 3, 1, rows)).to_filename("five.nii")
+holes = series.copy()
+holes[tuple(np.argwhere(mask)[1])] = np.nan
+holes[tuple(np.argwhere(mask)[2])][5] = np.inf
+image(holes).to_filename("holes.nii.gz")
+image((random.integers(0, 2, (*shape, 4)) > 0).astype("c8")).to_filename("complex.nii")
+region_means = np.stack([responses[:, np.array(rois) == roi].mean(1) for roi in ("IFG", "STG", "AngG")], 1)
+np.save("means.npy", region_means)
+for code in ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"):
+    for endian in "<>":
+        values = random.integers(0 if code[0] == "u" else -100, 100, (*shape, 3)).astype(code)
+        kind = nib.Nifti1Image
+        made = image(values.astype(endian + code), kind, endian=endian)
+        made.header.set_slope_inter(0.5, -3)  # nibabel writes the stored integers as they are and these beside them
+        name = f"type-{endian == '<' and 'little' or 'big'}-{code}.nii"
+        with open(name, "wb") as file:
+            header = made.header.copy()
+            header["scl_slope"], header["scl_inter"], header["vox_offset"] = 0.5, -3, 352
+            file.write(header.binaryblock + b"\0" * 4 + values.astype(endian + code).tobytes(order="F"))
+        read = nib.load(name).get_fdata(dtype="f4")
+        np.save(f"{name}.npy", read[mask > 0].T.astype("f4"))
+pd.DataFrame({"index": [0, 1, 7, 12], "name": ["none", "IFG", "STG", "AngG"]}).to_csv("atlas.tsv", sep="\t", index=False)
+with open("atlas.txt", "w") as file:
+    file.write("# No. Label R G B\n0 Unknown 0 0 0\n1 IFG 1 2 3 0\n7 STG 4 5 6 0\n12 AngG 7 8 9 0\n99 Nowhere 0 0 0 0\n")
+for subject in ("01", "02"):
+    for run in (1, 2):
+        part = series[..., (run - 1) * 20 : run * 20] * (1 if subject == "01" else 0.5)
+        os.makedirs(f"bids/sub-{subject}/func", exist_ok=True)
+        image(part).to_filename(f"bids/sub-{subject}/func/sub-{subject}_task-read_run-{run}_bold.nii.gz")
+
+# CIFTI-2
+brain = nib.cifti2.BrainModelAxis.from_mask(np.array([1, 1, 0, 1, 1, 1], bool), "CIFTI_STRUCTURE_CORTEX_LEFT")
+brain += nib.cifti2.BrainModelAxis.from_mask(np.array([0, 1, 1, 1, 1], bool), "CIFTI_STRUCTURE_CORTEX_RIGHT")
+brain += nib.cifti2.BrainModelAxis.from_mask(np.ones((3, 1, 1), bool), "CIFTI_STRUCTURE_THALAMUS_LEFT", affine=affine)
+assert len(brain) == columns
+nib.Cifti2Image(responses, (nib.cifti2.SeriesAxis(0, 2, rows), brain)).to_filename("responses.dtseries.nii")
+nib.Cifti2Image(responses, (nib.cifti2.ScalarAxis([f"beta {i}" for i in range(rows)]), brain)).to_filename("responses.dscalar.nii")
+keys = {0: ("???", (0, 0, 0, 0)), 1: ("IFG", (1, 0, 0, 1)), 7: ("STG", (0, 1, 0, 1)), 12: ("AngG", (0, 0, 1, 1))}
+labels = np.array([[{"IFG": 1, "STG": 7, "AngG": 12}[roi] for roi in rois]], "f4")
+nib.Cifti2Image(labels, (nib.cifti2.LabelAxis(["parcels"], [keys]), brain)).to_filename("parcels.dlabel.nii")
+expected["structures"] = [str(name).replace("CIFTI_STRUCTURE_", "") for name in brain.name]
+
+# Words and their times
+words = [f"w{i}" for i in range(30)]
+events = pd.DataFrame({"onset": np.arange(30) * 0.5, "duration": 0.4, "trial_type": ["word", "fixation"] * 15, "word": words})
+events.loc[4, "duration"] = np.nan
+events.to_csv("task_events.tsv", sep="\t", index=False, na_rep="n/a")
+with open("task_bold.json", "w") as file:
+    json.dump({"RepetitionTime": 1.5, "TaskName": "read"}, file)
+
+# Files that lie
+header = image(series).header.copy()
+header["dim"][1:5] = [30000, 30000, 30000, 3]
+header["vox_offset"] = 352
+with open("lying.nii", "wb") as file:
+    file.write(header.binaryblock + b"\0" * 1000)
+pack = zlib.compressobj(9, zlib.DEFLATED, 31)
+small = image(mask).header.copy()
+small["dim"][:5] = [4, 512, 512, 512, 40]
+small["vox_offset"] = 352
+with open("bomb.nii.gz", "wb") as file:  # 5 GiB of zeros in 5 MB, and a header that asks for all of them
+    file.write(pack.compress(small.binaryblock + b"\0" * 4))
+    block = b"\0" * (1 << 20)
+    for _ in range(512 * 512 * 512 * 40 >> 20 if os.environ.get("WHOLE_BOMB") else 300):
+        file.write(pack.compress(block))
+    file.write(pack.flush())
+with h5py.File("lying.h5", "w") as f:
+    f.create_dataset("x", shape=(10**6, 10**6), dtype="f8", chunks=(1000, 1000), compression="gzip")
+with h5py.File("lying73.mat", "w", userblock_size=512) as f:
+    f.create_dataset("x", shape=(10**6, 10**6), dtype="f8", chunks=(1000, 1000), compression="gzip")
+    f["x"].attrs["MATLAB_class"] = np.bytes_("double")
+with open("lying73.mat", "r+b") as file:
+    file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + struct.pack("<H", 0x0200) + b"IM")
+with open("lying.nc", "wb") as file:  # a dimension of 4,000,000,000 and a variable of it
+    name = lambda text: struct.pack(">I", len(text)) + text.encode().ljust(-(-len(text) // 4) * 4, b"\0")
+    file.write(b"CDF\x01" + struct.pack(">I", 0))
+    file.write(struct.pack(">II", 10, 1) + name("x") + struct.pack(">I", 4_000_000_000))
+    file.write(struct.pack(">II", 0, 0))
+    file.write(struct.pack(">II", 11, 1) + name("data") + struct.pack(">II", 1, 0) + struct.pack(">II", 0, 0) + struct.pack(">III", 5, 4_000_000_000, 200))
+
+with open("expected.json", "w") as file:
+    json.dump(expected, file)

@@ -1,0 +1,63 @@
+/** Times of words: BIDS events as pandas writes them, WebVTT and SRT. */
+import { describe, expect, it } from 'vitest';
+import { parseCaptions } from '../../lib/data/formats/captions.js';
+
+const words = (content: string) =>
+  parseCaptions(content, 'x.vtt').map(({ text, onset, offset }) => [text, onset, offset]);
+
+describe('captions', () => {
+  it('one word a cue, with numbers, notes, styles and settings around', () => {
+    const content = [
+      '\ufeffWEBVTT - a story',
+      'Kind: captions',
+      '',
+      'NOTE',
+      'made --> by hand',
+      '',
+      'STYLE',
+      '::cue { color: red }',
+      '',
+      'first',
+      '00:00:01.000 --> 00:00:01.250 position:10% align:start',
+      'Alice',
+      '',
+      '01:00:02.5 --> 01:00:03.000',
+      '<v Anna><i>was</i> &amp;c.',
+      '',
+    ].join('\r\n');
+    expect(words(content)).toEqual([
+      ['Alice', 1, 1.25],
+      ['was', 3602.5, expect.closeTo(3602.5 + (0.5 * 3) / 6)],
+      ['&c.', expect.closeTo(3602.75), 3603],
+    ]);
+  });
+
+  it('words between marks, as speech recognition writes them', () => {
+    expect(
+      words('WEBVTT\n\n00:00.000 --> 00:02.000\none<00:00:00.500><c> two</c><00:00:01.500><c> three four</c>\n'),
+    ).toEqual([
+      ['one', 0, 0.5],
+      ['two', 0.5, 1.5],
+      ['three', 1.5, expect.closeTo(1.5 + (0.5 * 5) / 9)],
+      ['four', expect.closeTo(1.5 + (0.5 * 5) / 9), 2],
+    ]);
+  });
+
+  it('SubRip, several lines a cue, dashes of speakers', () => {
+    expect(
+      words('1\n00:00:01,000 --> 00:00:03,000\n- ab\n- cd\n\n2\n00:00:04,000 --> 00:00:04,000\n{\\an8}x\n'),
+    ).toEqual([
+      ['ab', 1, 2],
+      ['cd', 2, 3],
+      ['x', 4, 4],
+    ]);
+  });
+
+  it.each([
+    ['WEBVTT\n\n00:00:xx --> 00:00:02.000\nw\n', /times like .* in line 3, got `00:00:xx -->/],
+    ['WEBVTT\n\n00:00:03.000 --> 00:00:02.000\nw\n', /the cue in line 3 at or after its start 3 s, got 2 s/],
+    ['no captions here\n', /Expected captions with times like/],
+  ])('refuses %j', (content, sentence) => {
+    expect(() => parseCaptions(content, 'x.vtt')).toThrow(sentence);
+  });
+});
