@@ -67,6 +67,11 @@ export const kCommands: Entry[] = [
     load: () => import('./compare.js'),
   },
   { name: 'report', describe: 'Write report.html for the results of a study', load: () => import('./report.js') },
+  {
+    name: 'query',
+    describe: 'Ask questions in SQL over all runs of a results folder',
+    load: () => import('./query.js'),
+  },
   { name: 'export', describe: 'Print every score of a study as a table', load: () => import('./export.js') },
   {
     name: 'verify',

@@ -86,7 +86,7 @@ async function flushed<T>(path: string, flags: string, work: (file: FileHandle) 
 }
 
 /** Writes a new file and flushes it; for use inside a folder that is renamed later. */
-export async function writeFlushed(path: string, content: string): Promise<void> {
+export async function writeFlushed(path: string, content: string | Uint8Array): Promise<void> {
   await flushed(path, 'w', (file) => file.writeFile(content));
 }
 
@@ -106,7 +106,7 @@ export async function flushFolder(folder: string): Promise<void> {
 }
 
 /** Replaces a file in one step: a reader sees the old or the new content. Throws ERR_IO. */
-export async function replaceFile(path: string, content: string): Promise<void> {
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
   const folder = dirname(path);
   const temporary = join(folder, ownedName('tmp'));
   try {

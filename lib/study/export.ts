@@ -1,6 +1,7 @@
 /** Every score as text that `cmp` can compare: fixed order, fixed number formats, no times. */
 import type { Results, ScoreRow } from './results.js';
 import { scoreRows } from './results.js';
+import { addRows, type RunTable, TableColumns } from './tables.js';
 
 const kColumns: [string, (row: ScoreRow) => string][] = [
   ['run', (row) => row.run],
@@ -55,6 +56,42 @@ export function toJson(results: Results): string {
   return `[\n${lines.join(',\n')}\n]\n`;
 }
 
+/** A table of results by the columns of lib/study/tables.ts, as CSV: numbers in full. */
+export function tableCsv(results: Results, table: RunTable): string {
+  const { columns } = tableOf(results, table);
+  const names = Object.keys(columns);
+  const count = columns[names[0]!]!.length;
+  const lines = Array.from({ length: count }, (_, row) =>
+    names.map((name) => cellText(columns[name]![row]!)).join(','),
+  );
+  return `${[names.join(','), ...lines].join('\n')}\n`;
+}
+
+/** The same as JSON, one row a line inside an array. */
+export function tableJson(results: Results, table: RunTable): string {
+  const { columns } = tableOf(results, table);
+  const names = Object.keys(columns);
+  const count = columns[names[0]!]!.length;
+  const lines = Array.from({ length: count }, (_, row) =>
+    JSON.stringify(Object.fromEntries(names.map((name) => [name, columns[name]![row]]))),
+  );
+  return `[\n${lines.join(',\n')}\n]\n`;
+}
+
+/** The columns of a table. */
+export function tableOf(results: Results, table: RunTable): TableColumns {
+  const columns = new TableColumns(table);
+  for (const run of results.runs) addRows(table, columns, { ...run, scores: run.scores });
+  return columns;
+}
+
+/** A value as a cell of CSV. */
+export function cellText(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (value instanceof Date) return value.toISOString();
+  return quoted(typeof value === 'object' ? JSON.stringify(value) : String(value));
+}
+
 /** Six decimals; rounding a tiny negative number leaves no sign. */
 function fixed(value: number): string {
   if (!Number.isFinite(value)) return '';
@@ -67,7 +104,7 @@ function plain(value: number | null): string {
 }
 
 /** RFC 4180; a leading `=` or `@` is kept from becoming a formula in a spreadsheet. */
-function quoted(text: string): string {
+export function quoted(text: string): string {
   const safe = /^[=@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -121,6 +121,44 @@ export interface Scores {
   foldAlpha: number[];
   /** Absent unless the study asked for tests and intervals. */
   stats?: ScoreStats | undefined;
+  /** Absent unless the study has a section `decode` (with `labels`) or `rsa`. */
+  decode?: DecodeRow[] | undefined;
+  labels?: LabelRow[] | undefined;
+  rsa?: RsaRow[] | undefined;
+}
+
+/** How well a layer's embeddings are decoded from the responses of a region; see lib/analysis/decode. */
+export interface DecodeRow {
+  layer: number;
+  region: string;
+  two_vs_two: number | null;
+  rank_accuracy: number | null;
+  identification: number | null;
+  r: number | null;
+  /** Null without permutations. */
+  p: number | null;
+}
+
+/** How well a linear classifier tells labels by a layer; see lib/analysis/classify. */
+export interface LabelRow {
+  layer: number;
+  accuracy: number | null;
+  balanced: number | null;
+  /** Balanced accuracy by chance: 1 / classes. */
+  chance: number;
+  p: number | null;
+}
+
+/** How like the RDM of a layer is to those of subjects; see lib/analysis/rsa. */
+export interface RsaRow {
+  layer: number;
+  region: string;
+  similarity: number | null;
+  lower: number | null;
+  upper: number | null;
+  p: number | null;
+  ceiling_lower: number | null;
+  ceiling_upper: number | null;
 }
 
 /** What the scores are worth, each [L, t]; see lib/analysis/significance. NaN where nothing was asked for or there is no score. */

@@ -96,7 +96,7 @@ export interface ScoreRow {
 }
 
 /** Every score of every run that is done, in the order of the runs, layers and targets. */
-export function* scoreRows(results: Results): Generator<ScoreRow> {
+export function* scoreRows(results: { runs: readonly Pick<ResultRun, 'record' | 'scores'>[] }): Generator<ScoreRow> {
   for (const { record, scores } of results.runs) {
     if (!scores) continue;
     const { layers, targets, folds } = scores;
@@ -159,7 +159,7 @@ export function summaryTargets(scores: Scores): number[] {
 }
 
 /** Mean over targets per layer, best layers, ceiling. */
-export function summarize(results: Results): Summary {
+export function summarize(results: { runs: readonly Omit<ResultRun, 'losses'>[] }): Summary {
   const rows = results.runs.map(({ record, title, scores }): SummaryRow => {
     const head = { run: record.id, title, method: methodTitle(record.labels), status: record.status };
     if (!scores) {

@@ -70,13 +70,18 @@ export class Store {
 
   /** Every run that is there, done or failed, without its scores; sorted by id. */
   async runs(): Promise<RunRecord[]> {
-    const ids = (await readdir(join(this.folder, 'runs'))).filter((name) => kRunName.test(name)).sort();
+    const ids = await this.ids();
     const records: RunRecord[] = [];
     for (let i = 0; i < ids.length; i += 64)
       records.push(
         ...(await Promise.all(ids.slice(i, i + 64).map((id) => this.run(id)))).filter((run) => run !== undefined),
       );
     return records;
+  }
+
+  /** Ids of all runs that are there, sorted. */
+  async ids(): Promise<string[]> {
+    return (await readdir(join(this.folder, 'runs'))).filter((name) => kRunName.test(name)).sort();
   }
 
   /** One run's record; undefined when it is not there. Throws ERR_FORMAT for a record that is not ours. */

@@ -1,0 +1,205 @@
+/** The columns of a store's tables: runs, scores, folds, losses, decode, rsa, labels, studies; and the rows of each. */
+
+import { runTitle } from './plan.js';
+import type { RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
+import { scoreRows, summarize } from './results.js';
+
+export type ColumnType = 'STRING' | 'DOUBLE' | 'INT32' | 'TIMESTAMP' | 'BOOLEAN';
+export type Cell = string | number | boolean | Date | null;
+type Columns = Record<string, ColumnType>;
+
+/** A run with all that its rows are made of. */
+export interface TableRun {
+  record: RunRecord;
+  scores: Scores | undefined;
+  losses: number[];
+}
+
+/** What names a run, in front of its other columns. */
+const kRun = {
+  run: 'STRING',
+  model: 'STRING',
+  method: 'STRING',
+  lr: 'DOUBLE',
+  rank: 'INT32',
+  seed: 'INT32',
+  fraction: 'DOUBLE',
+  data: 'STRING',
+} as const satisfies Columns;
+
+export const kTables = {
+  runs: {
+    ...kRun,
+    title: 'STRING',
+    status: 'STRING',
+    error: 'STRING',
+    best_layer: 'INT32',
+    best_r: 'DOUBLE',
+    best_r_over_ceiling: 'DOUBLE',
+    family: 'STRING',
+    layers: 'INT32',
+    parameters: 'DOUBLE',
+    trainable: 'DOUBLE',
+    objective: 'STRING',
+    updates: 'INT32',
+    stopped_by: 'STRING',
+    first_loss: 'DOUBLE',
+    last_loss: 'DOUBLE',
+    validation_loss: 'DOUBLE',
+    seconds: 'DOUBLE',
+    simulated: 'BOOLEAN',
+    created: 'TIMESTAMP',
+  },
+  scores: {
+    ...kRun,
+    layer: 'INT32',
+    target: 'STRING',
+    subject: 'STRING',
+    roi: 'STRING',
+    r: 'DOUBLE',
+    r2: 'DOUBLE',
+    alpha: 'DOUBLE',
+    ceiling: 'DOUBLE',
+    r_over_ceiling: 'DOUBLE',
+    p: 'DOUBLE',
+    p_fdr: 'DOUBLE',
+    p_max: 'DOUBLE',
+    r_lower: 'DOUBLE',
+    r_upper: 'DOUBLE',
+  },
+  folds: { run: 'STRING', layer: 'INT32', target: 'STRING', fold: 'INT32', r: 'DOUBLE', r2: 'DOUBLE', alpha: 'DOUBLE' },
+  losses: { run: 'STRING', step: 'INT32', loss: 'DOUBLE' },
+  decode: {
+    ...kRun,
+    layer: 'INT32',
+    region: 'STRING',
+    two_vs_two: 'DOUBLE',
+    rank_accuracy: 'DOUBLE',
+    identification: 'DOUBLE',
+    r: 'DOUBLE',
+    p: 'DOUBLE',
+  },
+  labels: { ...kRun, layer: 'INT32', accuracy: 'DOUBLE', balanced: 'DOUBLE', chance: 'DOUBLE', p: 'DOUBLE' },
+  rsa: {
+    ...kRun,
+    layer: 'INT32',
+    region: 'STRING',
+    similarity: 'DOUBLE',
+    lower: 'DOUBLE',
+    upper: 'DOUBLE',
+    p: 'DOUBLE',
+    ceiling_lower: 'DOUBLE',
+    ceiling_upper: 'DOUBLE',
+  },
+  studies: { study: 'STRING', run: 'STRING' },
+} as const satisfies Record<string, Columns>;
+export type TableName = keyof typeof kTables;
+export const kTableNames = Object.keys(kTables) as TableName[];
+/** Tables that are made run by run; `studies` is made of the study files. */
+export type RunTable = Exclude<TableName, 'studies'>;
+export const kRunTables = kTableNames.filter((name): name is RunTable => name !== 'studies');
+
+type Row = Record<string, Cell | undefined>;
+
+/** Rows of a table, column by column. */
+export class TableColumns {
+  readonly columns: Record<string, Cell[]>;
+  readonly #types: Columns;
+
+  constructor(table: TableName) {
+    this.#types = kTables[table];
+    this.columns = Object.fromEntries(Object.keys(this.#types).map((name) => [name, []]));
+  }
+
+  /** NaN is null: a table has no other word for a number that is not there. */
+  push(row: Row): void {
+    for (const name in this.#types) {
+      const value = row[name] ?? null;
+      this.columns[name]!.push(typeof value === 'number' && !Number.isFinite(value) ? null : value);
+    }
+  }
+
+  get data(): { name: string; type: ColumnType; data: Cell[]; nullable: true }[] {
+    return Object.entries(this.#types).map(([name, type]) => ({
+      name,
+      type,
+      data: this.columns[name]!,
+      nullable: true,
+    }));
+  }
+}
+
+/** What names a run, as columns. */
+function runColumns({ id, labels, data }: RunRecord): Row & RunLabels {
+  return {
+    run: id,
+    ...labels,
+    fraction: labels.fraction ?? (labels.lr === null ? undefined : 1),
+    data: labels.data ?? data.name,
+  } as Row & RunLabels;
+}
+
+const kRows: Record<RunTable, (run: TableRun) => Iterable<Row>> = {
+  runs: (run) => [runRow(run)],
+  *scores({ record, scores }) {
+    const head = runColumns(record);
+    for (const row of scoreRows({ runs: [{ record, scores }] })) {
+      const { normalized, fdr, pMax, lower, upper, folds: _, ...rest } = row;
+      yield { ...rest, ...head, r_over_ceiling: normalized, p_fdr: fdr, p_max: pMax, r_lower: lower, r_upper: upper };
+    }
+  },
+  *folds({ record, scores }) {
+    if (!scores) return;
+    const { layers, targets, folds } = scores;
+    for (const [l, layer] of layers.entries())
+      for (let f = 0; f < folds.count; f++)
+        for (const [t, { name }] of targets.entries()) {
+          const at = (l * folds.count + f) * targets.length + t;
+          const value = { r: scores.foldR[at]!, r2: scores.foldR2[at]!, alpha: scores.foldAlpha[at]! };
+          yield { run: record.id, layer, target: name, fold: f + 1, ...value };
+        }
+  },
+  losses: ({ record, losses }) => losses.map((loss, step) => ({ run: record.id, step, loss })),
+  decode: ({ record, scores }) => (scores?.decode ?? []).map((row) => ({ ...runColumns(record), ...row })),
+  labels: ({ record, scores }) => (scores?.labels ?? []).map((row) => ({ ...runColumns(record), ...row })),
+  rsa: ({ record, scores }) => (scores?.rsa ?? []).map((row) => ({ ...runColumns(record), ...row })),
+};
+
+/** The rows that runs add to a table. */
+export function addRows(table: RunTable, into: TableColumns, run: TableRun): void {
+  for (const row of kRows[table](run)) into.push(row);
+}
+
+export function studyRows(studies: readonly StudyRecord[]): TableColumns {
+  const columns = new TableColumns('studies');
+  for (const { name, runs } of studies) for (const run of runs) columns.push({ study: name, run });
+  return columns;
+}
+
+function runRow({ record, scores, losses }: TableRun): Row {
+  const title = runTitle(record.labels);
+  const [best] = summarize({ runs: [{ record, title, scores }] }).rows;
+  const known = losses.filter(Number.isFinite);
+  return {
+    ...runColumns(record),
+    title,
+    status: record.status,
+    error: record.error?.message,
+    best_layer: best!.bestLayer,
+    best_r: best!.bestR,
+    best_r_over_ceiling: best!.bestNormalized,
+    family: record.model?.family,
+    layers: record.model?.layers,
+    parameters: record.model?.parameters,
+    trainable: record.trainable,
+    objective: record.tuning?.objective,
+    updates: record.tuning?.updates,
+    stopped_by: record.tuning?.stopped?.by,
+    first_loss: known[0],
+    last_loss: known.at(-1),
+    validation_loss: record.tuning?.validation_loss,
+    seconds: Object.values(record.seconds).reduce((sum, value) => sum + value, 0),
+    simulated: record.data.simulated,
+    created: new Date(record.created),
+  };
+}
