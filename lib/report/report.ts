@@ -6,6 +6,7 @@ import { CortuneError } from '../errors.js';
 import { replaceFile } from '../study/atomic.js';
 import { type Results, readResults, summarize } from '../study/results.js';
 import { pageData } from './data.js';
+import { geometrySections } from './geometry.js';
 import { Html, html, scriptJson } from './html.js';
 import {
   comparisonTable,
@@ -84,6 +85,7 @@ ${lead(results, page)}
 <section aria-labelledby="summary-title"><h2 id="summary-title">What came out</h2>${summaryTable(summary)}</section>
 ${testsTable(results, summary)}
 ${comparisonTable(results)}
+${geometrySections(results)}
 ${figure(
   'curves',
   'Layer by layer',

@@ -17,6 +17,8 @@ import { methodOf } from '../tune/methods.js';
 import { controlFromFile } from './controls.js';
 import { type StudyData, summarizeData } from './data.js';
 import { environment } from './environment.js';
+import { featureWriter } from './features.js';
+import { geometryOf } from './geometry.js';
 import { type Computed, isOfTheRun } from './loop.js';
 import type { StudyModel } from './models.js';
 import { Clock, divergence, recordOf, scoresOf, summaryOf, tuningOf } from './outcome.js';
@@ -155,12 +157,12 @@ export class Engine implements Disposable {
     }
   }
 
-  async #scores(features: Tensor, dataset: Dataset): Promise<{ scores: Scores; warnings: string[] }> {
-    const { study } = this.#options;
+  async #scores(features: Tensor, dataset: Dataset, ofModel: boolean): Promise<{ scores: Scores; warnings: string[] }> {
+    const { study, training } = this.#options;
     const { folds, inner_folds: innerFolds, trim, gap, alphas, standardize, alpha_per: alphaPer } = study.encode;
     const { selection, missing } = study.encode;
     const all = Array.from({ length: features.shape[0]! }, (_, l) => l);
-    const layers = features.shape[0] === 1 || study.embed.layers === 'all' ? all : study.embed.layers;
+    const layers = ofModel && study.embed.layers !== 'all' ? study.embed.layers : all;
     const options: EncodeOptions = {
       folds,
       innerFolds,
@@ -178,7 +180,8 @@ export class Engine implements Disposable {
     };
     const result = await encode(features, dataset.responses, { ...this.#job(), ...options });
     const tested = await this.#tested(result, dataset, options);
-    return { scores: scoresOf(result, dataset, folds, layers, tested), warnings: result.warnings };
+    const more = ofModel ? await geometryOf(features, dataset, study, layers, training.labels, this.#job()) : {};
+    return { scores: { ...scoresOf(result, dataset, folds, layers, tested), ...more }, warnings: result.warnings };
   }
 
   /** Tests and intervals of held-out predictions, where the study asks for them. */
@@ -203,7 +206,7 @@ export class Engine implements Disposable {
     using features = control
       ? controlFeatures(control, stimuli, { ...options, rows: responses.rows, groups: dataset.groups, ...align })
       : await controlFromFile(studyPath(this.#options.study, file!), batch.control!, responses.rows);
-    const { scores, warnings } = await this.#scores(features, dataset);
+    const { scores, warnings } = await this.#scores(features, dataset, false);
     clock.lap('encode');
     const run = batch.runs[0]!;
     const record = { ...this.#record(run, batch, dataset, clock.seconds), warnings };
@@ -287,9 +290,10 @@ export class Engine implements Disposable {
     trainable: number,
   ): Promise<NewRun> {
     try {
-      const { scores, warnings } = await this.#scores(features, dataset);
+      const { scores, warnings } = await this.#scores(features, dataset, true);
       clock.lap('encode');
-      return { record: { ...this.#record(run, batch, dataset, clock.seconds), warnings, trainable }, scores };
+      const record = { ...this.#record(run, batch, dataset, clock.seconds), warnings, trainable };
+      return { record, scores, ...(this.#options.study.embed.save && { saveFeatures: featureWriter(features) }) };
     } catch (error) {
       if (batch.runs.length === 1 || !isOfTheRun(error)) throw error;
       return this.failed(run, batch, { code: codeOf(error), message: (error as Error).message });

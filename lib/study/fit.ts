@@ -2,9 +2,10 @@
 import { bootstrapDraws, checkParts, parseExchange, stretches, surrogateOrders } from '../analysis/surrogates.js';
 import { parseSimulated } from '../data/simulate.js';
 import { makeFolds, parseFolds } from '../encode/folds.js';
-import { expected } from '../errors.js';
+import { CortuneError, expected } from '../errors.js';
 import type { FoldRows } from '../native/types.js';
 import type { StudyData } from './data.js';
+import { checkGeometry } from './geometry.js';
 import type { StudyModel } from './models.js';
 import { isTested } from './plan.js';
 import type { Study } from './schema.js';
@@ -19,10 +20,20 @@ export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<stri
     const beyond = layers === 'all' ? undefined : layers.find((layer) => layer > config.layers);
     if (beyond !== undefined) throw expected('embed.layers', `numbers from 0 to ${config.layers} for ${name}`, beyond);
   }
+  if (data.measured) checkGeometry(study, data.measured.targets);
   if (!data.simulated) return;
   const planted = parseSimulated(data.entry.dataset).layer ?? 0;
   const last = layers === 'all' ? models.get(study.models[0]!)!.config.layers : layers.length - 1;
   if (planted > last) throw expected('layer', `a number from 0 to ${last} for the simulated subject`, planted);
+}
+
+/** A classifier needs a label for each row. */
+export function checkLabels(study: Study, labels: readonly string[] | undefined, { rows, name }: StudyData): void {
+  if (labels === undefined || labels.length === rows) return;
+  throw new CortuneError(
+    'ERR_DATA',
+    `Expected ${rows} labels in ${study.decode!.labels}, one for each row of the responses of ${name}, got ${labels.length}.`,
+  );
 }
 
 /** Tests and intervals are taken within the test rows of each fold. */

@@ -11,7 +11,7 @@ import { readResults, summarize } from './results.js';
 import { Store } from './store.js';
 
 /** What can be freed, and where it lies in a run's folder. */
-const kFreeable = { adapters: 'adapter/', embeddings: 'embeddings.safetensors' } as const;
+const kFreeable = { adapters: 'adapter/', embeddings: 'embeddings/' } as const;
 export type Freeable = keyof typeof kFreeable;
 export const kFreeables = Object.keys(kFreeable) as Freeable[];
 

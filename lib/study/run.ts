@@ -5,7 +5,7 @@ import { ioError } from './atomic.js';
 import { computeJobs } from './compute.js';
 import { type Cost, costOf } from './cost.js';
 import { type StudyData, studyData } from './data.js';
-import { checkFit } from './fit.js';
+import { checkFit, checkLabels } from './fit.js';
 import { pendingJobs, pendingRuns } from './loop.js';
 import { hashFile } from './manifest.js';
 import { findModel, type StudyModel } from './models.js';
@@ -74,6 +74,7 @@ export async function prepareStudy(
     throw expected('data', 'left out, as the study has several data sets: give each its `root`', options.dataRoot);
   const { data, training } = await readMaterial(study, hashes, options.dataRoot);
   for (const each of data) checkFit(study, each, models);
+  for (const each of data) checkLabels(study, training.labels, each);
   const plan = makePlan(study, {
     data: data.map(({ hash, stimuli, name }) => ({ hash, kind: stimuli.kind, name })),
     models: hashes,

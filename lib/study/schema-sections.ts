@@ -157,7 +157,9 @@ export const embed = section('`embed`', {
   precision: oneOf(kPrecisions).default('fp32').describe("Products with the model's weights: float32, or bfloat16."),
   save: flag
     .default(false)
-    .describe('Keep the features of every run as embeddings.safetensors; `cortune gc` frees them.'),
+    .describe(
+      'Keep the features of every run (embeddings/features.safetensors, aligned to the rows of the responses); `cortune gc` frees them.',
+    ),
 });
 
 export const align = section('`align`', {

@@ -29,6 +29,8 @@ export interface NewRun {
   losses?: readonly number[] | undefined;
   /** Writes the adapter into a new folder `adapter/` at this path. */
   saveAdapter?: ((folder: string) => Promise<void>) | undefined;
+  /** Writes the features into a new folder at this path. */
+  saveFeatures?: ((folder: string) => Promise<void>) | undefined;
 }
 
 export class Store {
@@ -214,6 +216,7 @@ async function writeRun(folder: string, run: NewRun): Promise<void> {
   if (run.scores) await writeFlushed(join(folder, 'scores.json'), encodeScores(run.scores));
   if (run.losses) await writeFlushed(join(folder, 'losses.jsonl'), lossLines(run.losses));
   await run.saveAdapter?.(join(folder, 'adapter'));
+  await run.saveFeatures?.(join(folder, 'embeddings'));
   await writeManifest(folder);
 }
 

@@ -1,4 +1,5 @@
 /** What tuned runs learn from (a file of the study, or its stimuli; all of it or a share), and the tuning of one lane batch. */
+import { readTexts } from '../data/formats/index.js';
 import type { Stimuli } from '../data/types.js';
 import { CortuneError } from '../errors.js';
 import type { Model } from '../model/load.js';
@@ -12,11 +13,13 @@ import { tuningTexts } from './data.js';
 import type { Batch, Run } from './plan.js';
 import { type Study, studyPath } from './schema.js';
 
-/** The files of a study's `tune` section, read. */
+/** The files of a study's sections `tune` and `decode`, read. */
 export interface Training {
   /** Undefined where runs learn from the stimuli. */
   examples: Example[] | undefined;
   validation: Example[] | undefined;
+  /** A label for each row of the responses, for classifiers. */
+  labels?: string[] | undefined;
 }
 
 /** Reads them. Throws what `readExamples` throws. */
@@ -24,7 +27,12 @@ export async function readTraining(study: Study): Promise<Training> {
   const { text, validation, column, prompt, completion, label } = study.tune;
   const read = (path: string | undefined) =>
     path === undefined ? undefined : readExamples(studyPath(study, path), { column, prompt, completion, label });
-  return { examples: await read(text), validation: await read(validation) };
+  const { labels, column: of } = study.decode ?? {};
+  return {
+    examples: await read(text),
+    validation: await read(validation),
+    labels: labels === undefined ? undefined : await readTexts(studyPath(study, labels), { column: of }),
+  };
 }
 
 /**

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { RunRecord } from '../../lib/study/records.js';
+import { readPlain } from '../helpers/safetensors.js';
 
 // Real processes on cores that other tests share.
 vi.setConfig({ testTimeout: 120_000 });
@@ -136,6 +137,54 @@ embed: {layers: [3]}
     rmSync(join(out, 'runs', stopped[0]!.id), { recursive: true });
     expect(run().status).toBe(0);
     expect(cortune('export', out).stdout).toBe(before);
+  });
+
+  it('decodes, classifies and compares geometries, and keeps its features', () => {
+    // Rows of the first half of each of the three folds are one class, the others the other.
+    const labels = Array.from({ length: 242 }, (_, i) => (i % 81 < 40 ? 'first' : 'second'));
+    writeFileSync(join(folder, 'labels.csv'), `half\n${labels.join('\n')}\n`);
+    const { out, run } = study(
+      'geometry',
+      `data: {dataset: "simulated:layer=1,targets=2,subjects=2", subjects: both}
+methods: [untuned]
+embed: {layers: [0, 3], save: true}
+align: {response: hrf}
+decode: {by: roi, permutations: 3, exchange: circular, labels: labels.csv, column: half}
+rsa: {metric: euclidean, permutations: 3, resamples: 3}
+controls: [word_rate]
+`,
+    );
+    const { status, stderr } = run();
+    expect([status, stderr]).toEqual([0, '']);
+    const ask = (sql: string) => JSON.parse(cortune('query', out, sql, '--json').stdout) as Record<string, number>[];
+    const decoded = ask('select layer, region, two_vs_two, p from decode order by layer, region');
+    // Two regions of the mean and of two subjects, at two layers.
+    expect(decoded).toHaveLength(2 * 2 * 3);
+    for (const row of decoded.filter(({ layer }) => layer === 3)) expect(row.two_vs_two).toBeGreaterThan(0.5);
+    const rsa = ask('select layer, region, similarity, lower, upper, ceiling_upper from rsa order by layer');
+    expect(rsa.map(({ layer, region }) => [layer, region])).toEqual([
+      [0, 'all'],
+      [3, 'all'],
+    ]);
+    expect(rsa[1]!.similarity).toBeGreaterThan(rsa[0]!.similarity!);
+    expect(rsa[1]!.similarity).toBeLessThan(rsa[1]!.ceiling_upper!);
+    expect(ask('select layer, accuracy, chance from labels').map(({ chance }) => chance)).toEqual([0.5, 0.5]);
+    const report = readFileSync(join(out, 'report.html'), 'utf8');
+    for (const heading of ['Decoding', 'Classifiers', 'Geometry']) expect(report).toContain(`>${heading}</h2>`);
+    const [saved] = records(out).filter(({ labels }) => labels.method === 'untuned');
+    const features = join(out, 'runs', saved!.id, 'embeddings', 'features.safetensors');
+    expect(readPlain(features).get('hidden_states')?.shape).toEqual([2, 242, 64]);
+    expect(cortune('gc', out, '--what', 'embeddings', '--keep', 'none').stdout).toMatch(/Freed .* of 1 runs/);
+    expect(cortune('verify', out).status).toBe(0);
+  });
+
+  it('says before anything is computed that labels or regions do not fit', () => {
+    writeFileSync(join(folder, 'two.csv'), 'half\na\nb\n');
+    const few = study(
+      'few',
+      'data: simulated:layer=3\nmethods: [lora]\ndecode: {labels: two.csv, column: half}\n',
+    ).run();
+    expect([few.status, few.stderr]).toEqual([1, expect.stringMatching(/Expected 242 labels in two\.csv.*got 2\./)]);
   });
 
   it('says which of its files is not there, and which does not fit', () => {
