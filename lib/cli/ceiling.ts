@@ -3,14 +3,14 @@ import { basename } from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type CeilingKind, ceilingOverRows, groupCeilingOverSubjects, kCeilings } from '../analysis/ceilings.js';
 import { loadDataset } from '../data/dataset.js';
-import { type NamedMatrix, readMatrix } from '../data/formats/index.js';
+import { kMatrixExtensions, type MatrixOptions, type NamedMatrix, readMatrix } from '../data/formats/index.js';
 import { CortuneError, expected } from '../errors.js';
+import { kPartOptions, type PartOptions, partOf } from './inputs.js';
 import { decimals, intervalText } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, PartOptions {
   responses?: string[] | undefined;
-  columns?: string | undefined;
   dataset?: string | undefined;
   data?: string | undefined;
   variant?: string | undefined;
@@ -51,10 +51,9 @@ async function fromDataset(options: Options, ctx: CommandContext): Promise<Regio
 }
 
 /** One file a subject or repetition, with the same rows and columns. */
-async function fromFiles(paths: readonly string[], columns: string | undefined): Promise<Region[]> {
-  const wanted = columns?.split(',').map((name) => name.trim());
+async function fromFiles(paths: readonly string[], part: MatrixOptions): Promise<Region[]> {
   const files: (NamedMatrix & { path: string })[] = [];
-  for (const path of paths) files.push({ path, ...(await readMatrix(path, { columns: wanted })) });
+  for (const path of paths) files.push({ path, ...(await readMatrix(path, part)) });
   const first = files[0]!;
   for (const { path, matrix, columns: names } of files) {
     if (matrix.rows === first.matrix.rows && names.join('\t') === first.columns.join('\t')) continue;
@@ -78,7 +77,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   if (responses !== undefined && responses.length < 2)
     throw expected('responses', 'two files or more, one a subject or repetition', responses);
   const regions =
-    dataset === undefined ? await fromFiles(responses!, options.columns) : await fromDataset(options, ctx);
+    dataset === undefined ? await fromFiles(responses!, partOf(options)) : await fromDataset(options, ctx);
   const kinds = kind === 'all' ? kKinds : [kind];
   const settings = { resamples, block, level, seed };
   const found: Estimated[] = [];
@@ -133,9 +132,9 @@ export const command: CommandModule<object, Options> = {
       .option('responses', {
         type: 'string',
         array: true,
-        describe: 'Files [n, regions], one a subject or repetition: .npy, .npz, .mat, .csv, .tsv, .txt, .safetensors',
+        describe: `Files [n, regions], one a subject or repetition: ${kMatrixExtensions.join(', ')}`,
       })
-      .option('columns', { type: 'string', describe: 'Regions to take, by header or number from 0; all by default' })
+      .options(kPartOptions)
       .option('dataset', { type: 'string', describe: 'Instead of files: a known data set or a dataset.yaml' })
       .option('data', { type: 'string', describe: "The data set's folder" })
       .option('variant', { type: 'string', describe: 'One of its variants' })

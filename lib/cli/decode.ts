@@ -49,7 +49,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   const settings = fitSettings(options);
   if ((options.features === undefined) === (options.labels === undefined))
     throw expected('features', 'given, or else --labels', options.features, 'type');
-  const read = await readResponses(options, options.labels);
+  const read = await readResponses(options, ctx.note, options.labels);
   parseExchange(options.exchange);
   const regions = regionsOf(options.rois, read.columns).map((region) => ({
     ...region,

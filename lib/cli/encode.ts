@@ -25,9 +25,9 @@ import { checkFile } from './places.js';
 type Options = CommonOptions & FeatureOptions & ResponseOptions & FitOptions & RidgeOptions;
 
 /** The responses: read whole, or opened. */
-async function responsesOf(options: Options) {
+async function responsesOf(options: Options, ctx: CommandContext) {
   if (!options.stream) {
-    const { matrix, columns, groups } = await readResponses(options);
+    const { matrix, columns, groups } = await readResponses(options, ctx.note);
     return { responses: matrix, columns, groups };
   }
   const file = await ResponsesFile.open(options.responses);
@@ -67,7 +67,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
     ...ridgeSettings(options, options.columns !== undefined || options.groups !== undefined),
   };
   if (options.out !== undefined) await checkFile(options.out);
-  const { responses, columns, groups } = await responsesOf(options);
+  const { responses, columns, groups } = await responsesOf(options, ctx);
   const { tensor, layers } = await readFeatures(options, ctx);
   using features = tensor;
   const scores = await encode(features, responses, {
@@ -137,6 +137,10 @@ export const command: CommandModule<object, Options> = {
       .example(
         '$0 encode --features f.safetensors --responses runs.csv --groups run --folds grouped',
         'One run held out at a time',
+      )
+      .example(
+        '$0 encode --features f.npy --responses bold.nii.gz --atlas dseg.nii.gz --atlas-labels dseg.tsv --columns IFG,STG',
+        'Means of two regions of an atlas',
       )
       .example(
         '$0 encode --features f.npy --responses voxels.npy --stream --out scores.safetensors --weights',

@@ -1,7 +1,16 @@
 /** Options that several commands share, and how the files they name are read. */
 import { basename, extname } from 'node:path';
 import { readBytes } from '../data/formats/bytes.js';
-import { type NamedMatrix, parseTable, readMatrix, readTensor, readTexts } from '../data/formats/index.js';
+import {
+  kMatrixExtensions,
+  type MatrixOptions,
+  type NamedMatrix,
+  parseTable,
+  readMatrix,
+  readTensor,
+  readTexts,
+} from '../data/formats/index.js';
+import { checkField, readRecords } from '../data/formats/records.js';
 import { columnIndices } from '../data/formats/table.js';
 import { kDefaultAlphas, parseAlphas } from '../encode/alphas.js';
 import { parseFolds } from '../encode/folds.js';
@@ -11,7 +20,7 @@ import { Tensor } from '../tensor.js';
 import { parseLayers } from './layers.js';
 import type { CommandContext } from './output.js';
 
-const kMatrixFiles = '.npy, .npz, .mat, .csv, .tsv, .txt or .safetensors';
+const kMatrixFiles = kMatrixExtensions.join(', ');
 
 export interface FeatureOptions {
   features: string;
@@ -23,14 +32,58 @@ export const kFeatureOptions = {
     type: 'string',
     demandOption: true,
     describe:
-      'Tensor [layers, n, columns] or [n, columns]: .safetensors (as `cortune embed` writes), .npy, .npz, .mat, .csv',
+      'Tensor [layers, n, columns] or [n, columns]: .safetensors (as `cortune embed` writes), or a matrix in any file that responses may lie in',
   },
   tensor: { type: 'string', describe: 'Tensor or array to take when the features file holds several' },
 } as const;
 
-export interface ResponseOptions {
-  responses: string;
+/** Which part of a file is read. */
+export interface PartOptions {
   columns?: string | undefined;
+  key?: string | undefined;
+  mask?: string | undefined;
+  atlas?: string | undefined;
+  atlasLabels?: string | undefined;
+  regions?: string | undefined;
+  reduce?: 'mean' | 'none' | undefined;
+}
+
+export const kPartOptions = {
+  columns: { type: 'string', describe: 'Targets to take: a,b by header, region or number from 0; all by default' },
+  key: { type: 'string', describe: 'Array, variable or tensor to take where the file holds several' },
+  mask: { type: 'string', describe: 'NIfTI: an image; voxels where it is not 0 are read' },
+  atlas: { type: 'string', describe: 'NIfTI, CIFTI: an image of whole numbers, one a region' },
+  'atlas-labels': { type: 'string', describe: 'The table of its numbers and names: .tsv, .csv or .txt' },
+  regions: { type: 'string', describe: 'netCDF: the coordinate that names the region of each column' },
+  reduce: {
+    choices: ['mean', 'none'],
+    describe: 'One target a region, its mean (the default with an atlas), or one a voxel',
+  },
+} as const;
+
+/** The options as readMatrix takes them. */
+export function partOf({
+  columns,
+  key,
+  mask,
+  atlas,
+  atlasLabels: labels,
+  regions,
+  reduce,
+}: PartOptions): MatrixOptions {
+  return {
+    columns: columns?.split(',').map((name) => name.trim()),
+    key,
+    mask,
+    atlas,
+    labels,
+    coords: regions === undefined ? undefined : { region: regions },
+    reduce,
+  };
+}
+
+export interface ResponseOptions extends PartOptions {
+  responses: string;
   groups?: string | undefined;
 }
 
@@ -40,7 +93,7 @@ export const kResponseOptions = {
     demandOption: true,
     describe: `Matrix [n, targets]: ${kMatrixFiles}; row i belongs to stimulus i`,
   },
-  columns: { type: 'string', describe: 'Targets to take, by header or number from 0: a,b; all by default' },
+  ...kPartOptions,
   groups: { type: 'string', describe: 'Column of the responses file with the run, story or passage of each row' },
 } as const;
 
@@ -117,18 +170,40 @@ export async function readFeatures(
   return kept !== 'all' && kept.length === tensor.shape[0] ? { tensor, layers: kept } : { tensor };
 }
 
-/** The responses and, with --groups, the label of each row. That column, and `aside`, are no targets unless --columns names them. */
+/**
+ * The responses and, with --groups, the label of each row. That column, and `aside`, are no targets unless --columns names them.
+ * `note` is told what was left out.
+ */
 export async function readResponses(
   options: ResponseOptions,
+  note: (line: string) => void,
   aside?: string | undefined,
 ): Promise<NamedMatrix & { groups?: string[] }> {
   const { responses: path, groups } = options;
-  let columns = options.columns?.split(',').map((name) => name.trim());
+  const part = partOf(options);
   const texts = [groups, aside].filter((name) => name !== undefined);
-  if (texts.length === 0) return await readMatrix(path, { columns });
+  const besides = texts.length === 0 ? {} : await readBeside(path, groups, texts);
+  const all = await readMatrix(path, { ...part, columns: part.columns ?? besides.others });
+  for (const line of all.notes ?? []) note(`Note: ${line}`);
+  return { ...all, ...(besides.labels && { groups: besides.labels }) };
+}
+
+/** Labels of the rows from a column (of a .nc: a coordinate of its rows), and the columns that are none of `texts`. */
+async function readBeside(
+  path: string,
+  groups: string | undefined,
+  texts: string[],
+): Promise<{ labels?: string[] | undefined; others?: string[] | undefined }> {
+  if (['.parquet', '.nc'].includes(extname(path).toLowerCase())) {
+    const records = await readRecords(path);
+    for (const name of texts) checkField(records, name);
+    return {
+      labels: groups === undefined ? undefined : records.rows.map((row) => String(row[groups])),
+      others: path.endsWith('.nc') ? undefined : records.fields.filter((field) => !texts.includes(field)),
+    };
+  }
   const labels = groups === undefined ? undefined : await readTexts(path, { column: groups });
   const header = parseTable(await readBytes(path), path).rows[0]!;
   const places = columnIndices(basename(path), header, texts);
-  columns ??= header.filter((_, i) => !places.includes(i));
-  return { ...(await readMatrix(path, { columns })), ...(labels && { groups: labels }) };
+  return { labels, others: header.filter((_, i) => !places.includes(i)) };
 }

@@ -14,11 +14,18 @@ import { kSimilarities, layerSimilarity, type Similarity } from '../analysis/sim
 import { readMatrix } from '../data/formats/index.js';
 import { expected } from '../errors.js';
 import { Tensor } from '../tensor.js';
-import { type FeatureOptions, kFeatureOptions, readFeatures } from './inputs.js';
+import {
+  type FeatureOptions,
+  kFeatureOptions,
+  kPartOptions,
+  type PartOptions,
+  partOf,
+  readFeatures,
+} from './inputs.js';
 import { decimals, intervalText, pText } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
-interface Options extends CommonOptions, FeatureOptions {
+interface Options extends CommonOptions, FeatureOptions, PartOptions {
   responses?: string[] | undefined;
   rdms: boolean;
   with?: string | undefined;
@@ -42,10 +49,12 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
 }
 
 /** The RDM of each subject's file: a matrix of responses, or with --rdms a square of dissimilarities. */
-async function subjectRdms({ responses, rdms: given, metric }: Options, ctx: CommandContext): Promise<Rdm[]> {
+async function subjectRdms(options: Options, ctx: CommandContext): Promise<Rdm[]> {
+  const { responses, rdms: given, metric } = options;
   const found: Rdm[] = [];
   for (const path of responses!) {
-    const { matrix } = await readMatrix(path);
+    const { matrix, notes = [] } = await readMatrix(path, partOf(options));
+    for (const note of notes) ctx.note(`Note: ${note}`);
     if (given) found.push(rdmOfSquare(matrix.data, matrix.rows));
     else {
       using values = Tensor.from(matrix.data, [matrix.rows, matrix.columns]);
@@ -107,6 +116,7 @@ export const command: CommandModule<object, Options> = {
         array: true,
         describe: 'Matrices [n, targets], one file a subject, whose RDMs are compared with those of the features',
       })
+      .options(kPartOptions)
       .option('rdms', {
         type: 'boolean',
         default: false,

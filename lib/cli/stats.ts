@@ -39,7 +39,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   const settings = fitSettings(options);
   const { permutations, alternative, refit, resamples, block, level, seed } = options;
   const how = parseExchange(options.exchange);
-  const { matrix, columns, groups } = await readResponses(options);
+  const { matrix, columns, groups } = await readResponses(options, ctx.note);
   const { tensor, layers } = await readFeatures(options, ctx);
   using features = tensor;
   const job = { signal: ctx.signal, onProgress: ctx.progress };

@@ -75,7 +75,10 @@ function parseHeader(text: string, name: string): Header {
   const bad = (what: string): CortuneError =>
     new CortuneError(
       'ERR_FORMAT',
-      `${name}: Expected a .npy header with ${what}, got \`${text.trim().slice(0, 120)}\`.`,
+      `${name}: Expected a .npy header with ${what}, got \`${text
+        .replace(/[\s\p{Cc}]+/gu, ' ')
+        .trim()
+        .slice(0, 120)}\`.`,
     );
   const descr = /['"]descr['"]\s*:\s*(?:['"]([^'"]*)['"]|(\[))/.exec(text);
   const fortran = /['"]fortran_order['"]\s*:\s*(True|False)/.exec(text)?.[1];

@@ -3,6 +3,8 @@ import { basename } from 'node:path';
 import { CortuneError } from '../../errors.js';
 import type { Matrix } from '../types.js';
 import { checkMatrixSize } from './bytes.js';
+import { isCifti, readCifti } from './cifti.js';
+import { meanOfRegions } from './columns.js';
 import type { MatrixOptions, NamedMatrix } from './index.js';
 import { eachStretch, type NiftiHeader, readNifti } from './nifti.js';
 import { type Region, readRegions } from './regions.js';
@@ -14,6 +16,11 @@ import { type Region, readRegions } from './regions.js';
  */
 export async function readVolumes(path: string, options: MatrixOptions): Promise<NamedMatrix> {
   const header = await readNifti(path, basename(path));
+  if (isCifti(header)) {
+    const atlas = options.atlas === undefined ? undefined : await readNifti(options.atlas, basename(options.atlas));
+    const all = await readCifti(header, atlas, options);
+    return atlas === undefined ? all : reduced(all, options);
+  }
   const { shape } = header;
   if (shape.slice(3, -1).some((length) => length > 1))
     throw new CortuneError(
@@ -24,6 +31,11 @@ export async function readVolumes(path: string, options: MatrixOptions): Promise
   const regions = await readRegions(header, options, byRegion ? options.columns : undefined);
   const mean = options.reduce === 'mean' || (byRegion && options.reduce === undefined);
   return mean ? await readMeans(header, regions) : await readVoxels(header, regions);
+}
+
+/** Means of an atlas's regions, unless single places are asked for. */
+function reduced(all: NamedMatrix, { reduce }: MatrixOptions): NamedMatrix {
+  return reduce === 'none' ? all : meanOfRegions(all);
 }
 
 function volumesOf({ shape }: NiftiHeader): { volumes: number; voxels: number } {
