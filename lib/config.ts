@@ -42,15 +42,28 @@ export function oneOf<const Words extends readonly [string, ...string[]]>(words:
   return z.enum(words, { error: (issue) => `one of ${list(words)}${nearest(issue.input, words)}` });
 }
 
+/** What may be written for a schema that reads short forms: zod knows only what it becomes. For JSON Schema (lib/study/json-schema.ts). */
+const forms = new WeakMap<object, z.ZodType[]>();
+
+/** A schema that reads any of these forms. */
+export function written<Schema extends z.ZodType>(schema: Schema, ...as: z.ZodType[]): Schema {
+  forms.set(schema._zod.def, as);
+  return schema;
+}
+
+/** The forms of a schema, where it has several. */
+export function formsOf(schema: z.core.$ZodType): z.ZodType[] | undefined {
+  return forms.get(schema._zod.def);
+}
+
 /** One value or a list of values, read as a list. */
 export function listOf<Item extends z.ZodType>(item: Item, what: string, limit = 1000) {
-  return z.preprocess(
-    (value) => (Array.isArray(value) || value === undefined ? value : [value]),
-    z
-      .array(item, { error: what })
-      .min(1, { error: what })
-      .max(limit, { error: `${what}, ${limit} at most` }),
-  );
+  const list = z
+    .array(item, { error: what })
+    .min(1, { error: what })
+    .max(limit, { error: `${what}, ${limit} at most` });
+  const read = z.preprocess((value) => (Array.isArray(value) || value === undefined ? value : [value]), list);
+  return written(read, item, list);
 }
 
 /** A description with the text it was read from. */

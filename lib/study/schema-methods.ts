@@ -1,6 +1,6 @@
 /** Methods of a study: each with its own options, and lists of values that a run takes one of: grids, and lists walked together. */
 import { z } from 'zod';
-import { integer, listOf, oneOf, real, section, text } from '../config.js';
+import { integer, listOf, oneOf, real, section, text, written } from '../config.js';
 import { kMethods, type Method } from '../tune/methods.js';
 import { kSchedules } from '../tune/schedule.js';
 
@@ -54,6 +54,10 @@ function itemsOf({ options }: Method): Record<string, z.ZodType> {
   return { lr: learningRate, ...(own && { rank }), ...runSettings, ...Object.fromEntries(named) };
 }
 
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
 /** A tuning method with its own options. */
 function methodSection(method: Method) {
   const { name, title, describe, options } = method;
@@ -86,7 +90,7 @@ function methodSection(method: Method) {
     weight_decay: runSettings.weight_decay.optional().describe('Instead of `tune.weight_decay`.'),
     schedule: runSettings.schedule.optional().describe('Instead of `tune.schedule`.'),
     warmup: runSettings.warmup.optional().describe('Instead of `tune.warmup`.'),
-    ...Object.fromEntries(own.map(([key, schema]) => [snake(key), schema.describe(`${describe[key]}.`)])),
+    ...Object.fromEntries(own.map(([key, schema]) => [snake(key), schema.describe(sentence(describe[key]!))])),
     grid: lists('grid')
       .optional()
       .describe(
@@ -182,7 +186,7 @@ export const methodSections = [...untuned, ...kMethods.map(methodSection)] as un
 export const kMethodNames = ['untrained', 'untuned', ...kMethods.map(({ name }) => name)] as [string, ...string[]];
 
 /** `untuned` is short for `{method: untuned}`. */
-export const method = z.preprocess(
+const read = z.preprocess(
   (value) => (typeof value === 'string' ? { method: value } : value),
   section('a method', { method: oneOf(kMethodNames) })
     .loose()
@@ -194,3 +198,4 @@ export const method = z.preprocess(
     )
     .transform((entry) => tidy(entry as Lists & { method: string })),
 );
+export const method = written(read, oneOf(kMethodNames), ...methodSections);

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { kDissimilarities, kRdmComparisons } from '../analysis/rdm.js';
 import { parseExchange } from '../analysis/surrogates.js';
-import { integer, listOf, oneOf, real, section, text } from '../config.js';
+import { integer, listOf, oneOf, real, section, text, written } from '../config.js';
 import { kDelays } from '../data/align.js';
 import { type Control, kControls } from '../data/controls.js';
 import { kSubjectModes } from '../data/schema.js';
@@ -31,28 +31,26 @@ function checked(what: string, read: (text: string) => unknown) {
 }
 
 /** `simulated` or a path is short for `{dataset: ...}`. */
-const dataSet = z.preprocess(
-  (value) => (typeof value === 'string' ? { dataset: value } : value),
-  section('`data`', {
-    dataset: text('the path of a dataset.yaml, or `simulated`').describe(
-      'A known data set (`alice`), a dataset.yaml or its folder, or `simulated`, with options as `simulated:layer=4,targets=6`.',
-    ),
-    name: text('a name')
-      .optional()
-      .describe('What tables call it, where a study has several; by default its own name.'),
-    root: text('a folder').optional().describe('The folder of its files, instead of the one its description names.'),
-    variant: label.optional().describe('One of the `variants` of its description.'),
-    subjects: oneOf(kSubjectModes)
-      .optional()
-      .describe('One target a region (`mean` over subjects), one a subject and region (`each`), or `both`.'),
-    include: listOf(label, 'subjects').optional().describe('Subjects to read; by default all.'),
-    rois: listOf(text('a region'), 'regions')
-      .optional()
-      .describe('Regions (response columns) to keep; by default all.'),
-    detrend: text('how to remove drift')
-      .optional()
-      .describe('`none`, `linear`, `legendre:ORDER` or `highpass:SECONDS`, instead of what its description says.'),
-  }),
+const dataSection = section('`data`', {
+  dataset: text('the path of a dataset.yaml, or `simulated`').describe(
+    'A known data set (`alice`), a dataset.yaml or its folder, or `simulated`, with options as `simulated:layer=4,targets=6`.',
+  ),
+  name: text('a name').optional().describe('What tables call it, where a study has several; by default its own name.'),
+  root: text('a folder').optional().describe('The folder of its files, instead of the one its description names.'),
+  variant: label.optional().describe('One of the `variants` of its description.'),
+  subjects: oneOf(kSubjectModes)
+    .optional()
+    .describe('One target a region (`mean` over subjects), one a subject and region (`each`), or `both`.'),
+  include: listOf(label, 'subjects').optional().describe('Subjects to read; by default all.'),
+  rois: listOf(text('a region'), 'regions').optional().describe('Regions (response columns) to keep; by default all.'),
+  detrend: text('how to remove drift')
+    .optional()
+    .describe('`none`, `linear`, `legendre:ORDER` or `highpass:SECONDS`, instead of what its description says.'),
+});
+export const dataSet = written(
+  z.preprocess((value) => (typeof value === 'string' ? { dataset: value } : value), dataSection),
+  text('a data set'),
+  dataSection,
 );
 export const data = listOf(dataSet, 'data sets', 100);
 export type DataEntry = z.output<typeof dataSet>;
@@ -289,7 +287,7 @@ const fromFile = section('a control', {
 }).transform((entry): ControlEntry => ({ ...entry, control: null, options: {} }));
 
 /** `word_rate` is short for `{control: word_rate}`. */
-export const control = z.preprocess(
+const readControl = z.preprocess(
   (value) => (typeof value === 'string' ? { control: value } : value),
   z.unknown().transform((value, context): ControlEntry => {
     const isFile = value instanceof Object && 'file' in value;
@@ -299,7 +297,7 @@ export const control = z.preprocess(
     return z.NEVER;
   }),
 );
-export const kControlForms = { known, fromFile };
+export const control = written(readControl, oneOf(controlNames), known, fromFile);
 
 export type TuneSection = z.output<typeof tune>;
 export type DecodeSection = z.output<typeof decode>;

@@ -25,7 +25,7 @@ const kMaxRuns = 100_000;
 export const studySchema = section('the study', {
   name: text('a name')
     .max(80, { error: 'a name of at most 80 characters' })
-    .regex(/^\P{Cc}*$/u, { error: 'a name without control characters' })
+    .refine((name) => !/\p{Cc}/u.test(name), { error: 'a name without control characters' })
     .optional()
     .describe('By default the name of the file.'),
   description: text().optional().describe('For people; decides nothing.'),
