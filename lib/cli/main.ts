@@ -55,6 +55,11 @@ export const kCommands: Entry[] = [
     load: () => import('./rsa.js'),
   },
   { name: 'ceiling', describe: 'Noise ceilings of responses, with intervals', load: () => import('./ceiling.js') },
+  {
+    name: 'new',
+    describe: 'Write a commented study, by a few questions or from options',
+    load: () => import('./new.js'),
+  },
   { name: 'run', describe: 'Run a whole study: tune, embed, score, report', load: () => import('./run.js') },
   {
     name: 'worker',
@@ -136,7 +141,7 @@ async function build(args: string[], entry: Entry | undefined): Promise<Argv> {
   }
   for (const { name, describe } of kCommands) parser.command(name, describe);
   return parser.epilogue(
-    'Start with: cortune doctor, then cortune run examples/quick.yaml\n`cortune <command> --help` shows the options of one command, with examples.',
+    'Start with: cortune doctor, then cortune new, or cortune run examples/quick.yaml\n`cortune <command> --help` shows the options of one command, with examples.',
   );
 }
 

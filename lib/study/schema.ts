@@ -59,6 +59,8 @@ export const studySchema = section('the study', {
     .default([])
     .describe('What predicts responses without any model: names, or mappings.'),
 }).superRefine((study, context) => {
+  // Entries that are wrong have no axes, and are told of already.
+  if (!study.methods.every(({ axes }) => Array.isArray(axes))) return;
   const runs = countRuns(study);
   if (runs > kMaxRuns)
     context.addIssue({
