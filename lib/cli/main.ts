@@ -62,6 +62,26 @@ export const kCommands: Entry[] = [
   },
   { name: 'run', describe: 'Run a whole study: tune, embed, score, report', load: () => import('./run.js') },
   {
+    name: 'submit',
+    describe: 'Submit a study to Slurm as a job array, one lane batch a task',
+    load: () => import('./submit.js'),
+  },
+  {
+    name: 'status',
+    describe: 'Show what of a study is done, what runs where, and what waits in the queue',
+    load: () => import('./status.js'),
+  },
+  {
+    name: 'watch',
+    describe: 'Watch a study while it runs, here, on other hosts or on Slurm: losses, best layers, time left',
+    load: () => import('./watch.js'),
+  },
+  {
+    name: 'cancel',
+    describe: 'Stop whoever computes in a results folder, local processes and Slurm jobs; what is complete stays',
+    load: () => import('./cancel.js'),
+  },
+  {
     name: 'worker',
     describe: 'Compute one task of a submitted study; Slurm calls it',
     load: () => import('./worker.js'),

@@ -70,9 +70,12 @@ function shown(values: number[]): string {
   return values.length > 4 ? `${first.join(' ')} ...` : first.join(' ');
 }
 
-function duration(ms: number): string {
+/** `40 s`, `12 min`, `7 h`, `3 days` */
+export function duration(ms: number): string {
   const seconds = Math.ceil(ms / 1000);
-  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+  if (seconds < 90) return `${seconds} s`;
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
+  return seconds < 48 * 3600 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
 }
 
 /** `190 MB`, `1.2 GB`: decimal units, as package indexes show sizes. */

@@ -50,7 +50,7 @@ export const command: CommandModule<object, Options> = {
       ) as never,
   handler: (argv) =>
     runCommand(argv, async (ctx) => {
-      const out = argv.out ?? join('results', nameOf(argv.study));
+      const out = argv.out ?? join('results', studyStem(argv.study));
       const common = { dataRoot: argv.data, signal: ctx.signal, onProgress: ctx.progress, note: ctx.note };
       if (argv.dryRun) {
         const plan = await dryRun(argv.study, { ...common, out, force: argv.force, retryFailed: argv.retryFailed });
@@ -63,7 +63,8 @@ export const command: CommandModule<object, Options> = {
     }),
 };
 
-function nameOf(study: string): string {
+/** The name of a study's file without its ending: what its results folder is called. */
+export function studyStem(study: string): string {
   return (study.split(/[\\/]/).at(-1) ?? 'study').replace(/\.[^.]*$/, '');
 }
 

@@ -76,10 +76,7 @@ async function here(
   await runJobs(store, jobs, {
     ...options,
     compute: (batch) => {
-      live.batch(
-        titleOf(batch, place(batch)),
-        batch.runs.map((run) => run.id),
-      );
+      live.batch(titleOf(batch, place(batch)), batch.runs);
       return engine.compute(batch, place(batch)).finally(() => live.idle());
     },
     failed: (run, batch, error) => engine.failed(run, batch, error),

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { Progress } from '../native/types.js';
 import { isDead, type Owner, ownedName, ownerOf, self } from './atomic.js';
 import { kExpiry } from './claims.js';
+import { methodTitle, type Run } from './plan.js';
 
 const kBeat = 1_000; // ms between writes
 /** Points of a loss curve that are kept; twice as many are thinned to every other one. */
@@ -20,6 +21,8 @@ export interface LiveBatch {
   /** `2/5 lora x 3` */
   title: string;
   runs: string[];
+  /** Each run in words: `lora lr 1e-3 rank 8`. */
+  lanes: string[];
   /** ms since 1970 */
   since: number;
   stage: string;
@@ -69,10 +72,16 @@ export class Live {
   }
 
   /** A batch begins, or, with undefined, nothing is computed for now. */
-  batch(title: string, runs: string[]): void {
+  batch(title: string, runs: readonly Run[]): void {
     const since = Date.now();
-    this.#process.batch = { title, runs, since, stage: '', done: 0, total: 0, losses: runs.map(() => []) };
+    this.#process.batch = {
+      ...{ title, since, stage: '', done: 0, total: 0 },
+      runs: runs.map(({ id }) => id),
+      lanes: runs.map(({ labels }) => methodTitle(labels)),
+      losses: runs.map(() => []),
+    };
     [this.#every, this.#seen] = [1, 0];
+    this.#beat();
   }
 
   idle(): void {
@@ -99,7 +108,7 @@ export class Live {
 
   #beat(): void {
     if (existsSync(`${this.#path}.stop`)) this.#onStop?.();
-    this.#writing = this.#write().catch(() => {});
+    this.#writing = this.#writing.then(() => this.#write()).catch(() => {});
   }
 
   async #write(): Promise<void> {

@@ -28,9 +28,7 @@ export async function readResults(
   options: { study?: string | undefined; all?: boolean | undefined } = {},
 ): Promise<Results> {
   const store = await Store.open(folder);
-  const known = await store.studies();
-  const studies = known.filter((study) => !options.study || study.name === options.study);
-  if (options.study && studies.length === 0) throw noStudy(options.study, known, folder);
+  const studies = await studiesNamed(store, options.study);
   const wanted = options.all || studies.length === 0 ? undefined : new Set(studies.flatMap((study) => study.runs));
   const records = (await store.runs()).filter((record) => !wanted || wanted.has(record.id));
   const runs: ResultRun[] = [];
@@ -42,6 +40,14 @@ export async function readResults(
 }
 
 const kOrder = ['word_rate', 'untrained', 'untuned'];
+
+/** The studies of a store, or that of one name. Throws ERR_NOT_FOUND when there is none of that name. */
+export async function studiesNamed(store: Store, name: string | undefined): Promise<StudyRecord[]> {
+  const known = await store.studies();
+  const studies = known.filter((study) => name === undefined || study.name === name);
+  if (name !== undefined && studies.length === 0) throw noStudy(name, known, store.folder);
+  return studies;
+}
 
 function noStudy(name: string, known: readonly StudyRecord[], folder: string): CortuneError {
   const names = known.map((study) => `\`${study.name}\``).join(', ') || 'none';
@@ -158,20 +164,23 @@ export function summaryTargets(scores: Scores): number[] {
   return group.length > 0 ? group : all;
 }
 
+/** A run in one line. */
+export function summaryRow({ record, title, scores }: Omit<ResultRun, 'losses'>): SummaryRow {
+  const head = { run: record.id, title, method: methodTitle(record.labels), status: record.status };
+  if (!scores) {
+    const none = { layers: [], r: [], bestLayer: Number.NaN, bestR: Number.NaN, bestNormalized: Number.NaN };
+    return { ...head, ...none, error: record.error?.message };
+  }
+  const targets = summaryTargets(scores);
+  const r = scores.layers.map((_, l) => mean(targets.map((t) => scores.r[l * scores.targets.length + t]!)));
+  const best = r.reduce((at, value, l) => (value > r[at]! || Number.isNaN(r[at]!) ? l : at), 0);
+  const bestNormalized = r[best]! / mean(targets.map((t) => scores.ceilings[t]!));
+  return { ...head, layers: scores.layers, r, bestLayer: scores.layers[best]!, bestR: r[best]!, bestNormalized };
+}
+
 /** Mean over targets per layer, best layers, ceiling. */
 export function summarize(results: { runs: readonly Omit<ResultRun, 'losses'>[] }): Summary {
-  const rows = results.runs.map(({ record, title, scores }): SummaryRow => {
-    const head = { run: record.id, title, method: methodTitle(record.labels), status: record.status };
-    if (!scores) {
-      const none = { layers: [], r: [], bestLayer: Number.NaN, bestR: Number.NaN, bestNormalized: Number.NaN };
-      return { ...head, ...none, error: record.error?.message };
-    }
-    const targets = summaryTargets(scores);
-    const r = scores.layers.map((_, l) => mean(targets.map((t) => scores.r[l * scores.targets.length + t]!)));
-    const best = r.reduce((at, value, l) => (value > r[at]! || Number.isNaN(r[at]!) ? l : at), 0);
-    const bestNormalized = r[best]! / mean(targets.map((t) => scores.ceilings[t]!));
-    return { ...head, layers: scores.layers, r, bestLayer: scores.layers[best]!, bestR: r[best]!, bestNormalized };
-  });
+  const rows = results.runs.map(summaryRow);
   const first = results.runs.find((run) => run.scores)?.scores;
   if (!first) return { rows, ceiling: Number.NaN, over: 'no targets' };
   const targets = summaryTargets(first);

@@ -9,14 +9,19 @@
  * `.ready-OWNER/`. That rename is the moment at which the batch exists. Its runs are then moved to `runs/` one by one; when the
  * process dies in between, whoever opens the store next goes on with the moves. What a dead process was still writing is removed.
  */
+import { readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CortuneError } from '../errors.js';
 import { flushFolder, flushTree, ioError, isDead, ownedName, ownerOf, replaceFile, writeFlushed } from './atomic.js';
 import { kExpiry } from './claims.js';
 import { writeManifest } from './manifest.js';
 import type { RunRecord, Scores, StudyRecord } from './records.js';
 import { decodeScores, encodeScores } from './records.js';
+
+/** Records that are read before others get their turn. */
+const kAtOnce = 512;
 
 /** How the folders of runs are called. */
 export const kRunName = /^[0-9a-f]{20}$/;
@@ -70,14 +75,18 @@ export class Store {
     return store;
   }
 
-  /** Every run that is there, done or failed, without its scores; sorted by id. */
-  async runs(): Promise<RunRecord[]> {
-    const ids = await this.ids();
+  /**
+   * The records of runs, done or failed, without their scores: of these ids, or of all, sorted by id. Read synchronously, some at a time: for
+   * thousands of small files that takes a fifth of the time.
+   */
+  async runs(ids?: readonly string[]): Promise<RunRecord[]> {
     const records: RunRecord[] = [];
-    for (let i = 0; i < ids.length; i += 64)
-      records.push(
-        ...(await Promise.all(ids.slice(i, i + 64).map((id) => this.run(id)))).filter((run) => run !== undefined),
-      );
+    for (const [i, id] of (ids ?? (await this.ids())).entries()) {
+      if (i % kAtOnce === kAtOnce - 1) await nextTurn();
+      const path = this.path(id, 'run.json');
+      const content = unlessGone(path, () => readFileSync(path, 'utf8'));
+      if (content !== undefined) records.push(parseRecord<RunRecord>(content, path));
+    }
     return records;
   }
 
@@ -88,12 +97,7 @@ export class Store {
 
   /** One run's record; undefined when it is not there. Throws ERR_FORMAT for a record that is not ours. */
   async run(id: string): Promise<RunRecord | undefined> {
-    const path = this.path(id, 'run.json');
-    const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-      throw ioError(error, `read ${path}`);
-    });
-    return content === undefined ? undefined : parseRecord<RunRecord>(content, path);
+    return (await this.runs([id]))[0];
   }
 
   /** The scores of a run that is done. */
@@ -224,6 +228,16 @@ function lossLines(losses: readonly number[]): string {
   return losses
     .map((loss, step) => `${JSON.stringify({ step, loss: Number.isFinite(loss) ? loss : null })}\n`)
     .join('');
+}
+
+function unlessGone<T>(path: string, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw ioError(error, `read ${path}`);
+  }
 }
 
 function parseRecord<T extends { format: number }>(content: string, path: string): T {

@@ -11,7 +11,7 @@ import { type Job, pendingJobs } from './loop.js';
 import { type PreparedStudy, prepareStudy, type StudyOptions } from './run.js';
 import { requeue } from './slurm.js';
 import { Store } from './store.js';
-import { readSubmission, type Submission, studyCopy } from './submit.js';
+import { readSubmission, type Submission, studyCopy } from './submissions.js';
 
 export interface TaskOptions extends StudyOptions {
   /** Aborted when the time limit is near. */

@@ -79,10 +79,7 @@ export function serveWorker(open: (start: WorkerStudy, options: JobOptions) => P
         retryFailed,
         signal: stop.signal,
         compute: (batch) => {
-          live?.batch(
-            titleOf(batch, place),
-            batch.runs.map((run) => run.id),
-          );
+          live?.batch(titleOf(batch, place), batch.runs);
           return computer.compute(batch, place);
         },
         failed: computer.failed.bind(computer),
