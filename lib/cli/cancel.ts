@@ -18,7 +18,7 @@ const kPatience = 8_000;
 
 export const command: CommandModule<object, Options> = {
   command: 'cancel <dir>',
-  describe: 'Stop whoever computes in a results folder, local processes and Slurm jobs; what is complete stays',
+  describe: 'Stop a study, here and on Slurm; what is complete stays',
   builder: (yargs) =>
     yargs
       .positional('dir', { type: 'string', demandOption: true, describe: 'Results folder' })

@@ -68,17 +68,17 @@ export const kCommands: Entry[] = [
   },
   {
     name: 'status',
-    describe: 'Show what of a study is done, what runs where, and what waits in the queue',
+    describe: 'Show what of a study is done, what runs where, what is queued',
     load: () => import('./status.js'),
   },
   {
     name: 'watch',
-    describe: 'Watch a study while it runs, here, on other hosts or on Slurm: losses, best layers, time left',
+    describe: 'Watch a study while it runs: losses, best layers, time left',
     load: () => import('./watch.js'),
   },
   {
     name: 'cancel',
-    describe: 'Stop whoever computes in a results folder, local processes and Slurm jobs; what is complete stays',
+    describe: 'Stop a study, here and on Slurm; what is complete stays',
     load: () => import('./cancel.js'),
   },
   {

@@ -13,7 +13,7 @@ interface Options extends CommonOptions {
 
 export const command: CommandModule<object, Options> = {
   command: 'status <dir>',
-  describe: 'Show what of a study is done, what runs where, and what waits in the queue',
+  describe: 'Show what of a study is done, what runs where, what is queued',
   builder: (yargs) =>
     yargs
       .positional('dir', { type: 'string', demandOption: true, describe: 'Results folder' })

@@ -22,7 +22,7 @@ const kCurve = 40;
 
 export const command: CommandModule<object, Options> = {
   command: 'watch <dir>',
-  describe: 'Watch a study while it runs, here, on other hosts or on Slurm: losses, best layers, time left',
+  describe: 'Watch a study while it runs: losses, best layers, time left',
   builder: (yargs) =>
     yargs
       .positional('dir', { type: 'string', demandOption: true, describe: 'Results folder' })
