@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "../encode/panels.h"
 #include "../ops/attention.h"
 #include "../ops/gate.h"
 #include "../ops/linear.h"
@@ -307,6 +308,40 @@ void check_half() {
          1e-5);
 }
 
+// Sizes that fill neither blocks nor panels; sums of some hundred products in float32.
+void check_panels() {
+  const int64_t n = 75, w = 41;
+  const auto y = at::randn({w, n}), matrix = at::randn({29, n}), upper = at::randn({n, n}).triu();
+  std::vector<int32_t> rows(n);
+  for (int64_t i = 0; i < n; ++i) rows[i] = static_cast<int32_t>((i * 31 + 7) % n);
+  const auto moved = y.index_select(1, at::tensor(rows, at::kInt));
+  const auto panels = make_panels(y);
+  const auto product = [&](const at::Tensor& m, const int32_t* places) {
+    auto out = at::empty({w, m.size(0)});
+    unpack_panels(PanelMatrix(m).times(panels, places), w, nullptr, out);
+    return out;
+  };
+  report("panel product", "plain", difference(product(matrix, nullptr), at::mm(y, matrix.t())), 1e-5);
+  report("panel product", "rows moved", difference(product(matrix, rows.data()), at::mm(moved, matrix.t())),
+         1e-5);
+  for (const bool triangular : {false, true}) {
+    const auto& m = triangular ? upper : matrix;
+    auto squares = at::zeros({panels.size(0) * kPanelWidth}, at::kDouble);
+    PanelMatrix(m, triangular).add_squares(panels, rows.data(), squares.data_ptr<double>());
+    report("squares of a panel product", triangular ? "triangular" : "whole",
+           difference(squares.slice(0, 0, w), at::mm(moved, m.t()).square().sum(1)), 1e-5);
+  }
+  std::vector<double> r(kPanelWidth);
+  const auto p = at::randn({n, kPanelWidth});
+  panel_correlations_cpu(p.data_ptr<float>(), panels.data_ptr<float>(), rows.data(), n, r.data());
+  const auto a = (p - p.mean(0)).to(at::kDouble), b = moved.slice(0, 0, kPanelWidth).t().to(at::kDouble);
+  const auto c = b - b.mean(0);
+  report(
+      "correlations of a panel", "against their formula",
+      difference(at::tensor(r, at::kDouble), (a * c).sum(0) / (a.square().sum(0) * c.square().sum(0)).sqrt()),
+      1e-6);
+}
+
 }  // namespace
 }  // namespace cortune
 
@@ -320,6 +355,7 @@ int main() {
   cortune::check_low_ranks();
   cortune::check_projected_loss();
   cortune::check_half();
+  cortune::check_panels();
   std::printf("%d failed\n", cortune::failures);
   return cortune::failures == 0 ? 0 : 1;
 }

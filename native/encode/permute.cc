@@ -22,8 +22,10 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kLeast = -std::numeric_limits<double>::infinity();
-// Targets worked on at a time: enough that those of one alpha make a product worth its start.
+// Targets worked on at a time: enough that those of one alpha fill panels.
 constexpr int64_t kTile = 2048;
+// Permutations that pass over a panel while it is in the cache.
+constexpr int64_t kBatch = 16;
 
 // Pearson r of m values; eight sums side by side fill a vector. One pass: responses are centred beforehand
 // and predictions stay near 0.
@@ -82,7 +84,9 @@ class Permuted {
     out_.largest.assign(count_, kLeast);
     if (spec_.keep) out_.scores = at::full({count_, t_}, kNan, at::kFloat);
     each((t_ + kTile - 1) / kTile, [&](int64_t i) {
-      if (spec_.single)
+      if (spec_.single && !spec_.chosen.empty())
+        panel_tile(i * kTile, std::min(t_, (i + 1) * kTile));
+      else if (spec_.single)
         tile<float>(i * kTile, std::min(t_, (i + 1) * kTile));
       else
         tile<double>(i * kTile, std::min(t_, (i + 1) * kTile));
@@ -199,6 +203,101 @@ class Permuted {
     return (wide - wide.mean(1, true)).to(dtype()).contiguous();  // [w, n]
   }
 
+  // Takes the mean over folds of every target of a tile under permutation k; -1 is the order of the data.
+  void put(int64_t k, int64_t from, const std::vector<double>& sums, const std::vector<int>& counts) {
+    double largest = kLeast;
+    for (size_t j = 0; j < sums.size(); ++j) {
+      const double r = counts[j] == 0 ? kNan : sums[j] / counts[j];
+      const double size = spec_.two_sided ? std::abs(r) : r;
+      if (k < 0) {
+        out_.observed[from + j] = r;
+        continue;
+      }
+      const double seen = out_.observed[from + j];
+      if (size >= (spec_.two_sided ? std::abs(seen) : seen)) ++out_.reached[from + j];
+      if (size > largest) largest = size;
+      if (spec_.keep) out_.scores.data_ptr<float>()[k * t_ + from + j] = static_cast<float>(r);
+    }
+    if (k < 0) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    out_.largest[k] = std::max(out_.largest[k], largest);
+  }
+
+  // The targets of a tile that have an alpha in one fold, those of one alpha in panels of their own.
+  struct Grouped {
+    at::Tensor panels;             // [P, n, 32]
+    std::vector<int64_t> alphas;   // [P]
+    std::vector<int64_t> targets;  // [P * 32] places in the tile, -1 for none
+  };
+
+  Grouped group(size_t f, const at::Tensor& y, int64_t from, const std::vector<int64_t>& sorted) const {
+    Grouped out;
+    std::vector<at::Tensor> parts;
+    const auto alpha = [&](int64_t j) { return spec_.chosen[f * t_ + from + sorted[j]]; };
+    const int64_t w = static_cast<int64_t>(sorted.size());
+    for (int64_t first = 0, last = 0; first < w; first = last) {
+      while (last < w && alpha(last) == alpha(first)) ++last;
+      if (alpha(first) < 0) continue;
+      parts.push_back(make_panels(y, sorted.data() + first, last - first));
+      out.alphas.insert(out.alphas.end(), parts.back().size(0), alpha(first));
+      out.targets.insert(out.targets.end(), sorted.begin() + first, sorted.begin() + last);
+      out.targets.resize(out.alphas.size() * kPanelWidth, -1);
+    }
+    if (!parts.empty()) out.panels = at::cat(parts, 0);
+    return out;
+  }
+
+  // Adds fold f's r of every target under `many` orders of rows [many, n] to sums and counts [many][w].
+  void panel_scores(size_t f, const Grouped& targets, const int32_t* orders, int64_t many,
+                    std::vector<std::vector<double>>& sums, std::vector<std::vector<int>>& counts) const {
+    const auto& fold = folds_[f];
+    const size_t n = fold.train.size(), m = fold.test.size();
+    std::vector<int32_t> train(many * n), test(many * m);
+    for (int64_t k = 0; k < many; ++k) {
+      for (size_t i = 0; i < n; ++i) train[k * n + i] = orders[k * n_ + fold.train[i]];
+      for (size_t i = 0; i < m; ++i) test[k * m + i] = orders[k * n_ + fold.test[i]];
+    }
+    std::vector<float> work;
+    double r[kPanelWidth];
+    for (size_t p = 0; p < targets.alphas.size(); ++p) {
+      const float* panel = targets.panels.data_ptr<float>() + p * n_ * kPanelWidth;
+      for (int64_t k = 0; k < many; ++k) {
+        const float* predicted =
+            fold.predictor->predict_panel(panel, train.data() + k * n, targets.alphas[p], work);
+        panel_correlations_cpu(predicted, panel, test.data() + k * m, static_cast<int64_t>(m), r);
+        for (int64_t j = 0; j < kPanelWidth; ++j) {
+          const int64_t target = targets.targets[p * kPanelWidth + j];
+          if (target < 0 || std::isnan(r[j])) continue;
+          sums[k][target] += r[j];
+          ++counts[k][target];
+        }
+      }
+    }
+  }
+
+  // In float32, with alphas given: rows are exchanged by where the products look for them.
+  void panel_tile(int64_t from, int64_t to) {
+    const auto y = centred<float>(from, to);
+    const int64_t w = to - from;
+    std::vector<Grouped> grouped;
+    for (size_t f = 0; f < folds_.size(); ++f) grouped.push_back(group(f, y, from, order_of(f, from, to)));
+    std::vector<int32_t> same(n_);
+    std::iota(same.begin(), same.end(), 0);
+    for (int64_t k = -1; k < count_;) {
+      const int64_t many = k < 0 ? 1 : std::min(kBatch, count_ - k);
+      const int32_t* orders = k < 0 ? same.data() : spec_.orders.data() + k * n_;
+      std::vector<std::vector<double>> sums(many, std::vector<double>(w, 0.0));
+      std::vector<std::vector<int>> counts(many, std::vector<int>(w, 0));
+      for (size_t f = 0; f < folds_.size(); ++f) {
+        task_.check();
+        panel_scores(f, grouped[f], orders, many, sums, counts);
+      }
+      for (int64_t i = 0; i < many; ++i) put(k + i, from, sums[i], counts[i]);
+      task_.progress(done_ += many * w, t_ * (count_ + 1), "permutations");
+      k += many;
+    }
+  }
+
   template <typename Number>
   void tile(int64_t from, int64_t to) {
     const auto y = centred<Number>(from, to);
@@ -212,23 +311,7 @@ class Permuted {
       std::vector<int> counts(to - from, 0);
       for (size_t f = 0; f < folds_.size(); ++f)
         fold_scores<Number>(f, from, sorted[f], y, order, sums, counts);
-      double largest = kLeast;
-      for (int64_t j = 0; j < to - from; ++j) {
-        const double r = counts[j] == 0 ? kNan : sums[j] / counts[j];
-        const double size = spec_.two_sided ? std::abs(r) : r;
-        if (k < 0) {
-          out_.observed[from + j] = r;
-          continue;
-        }
-        const double seen = out_.observed[from + j];
-        if (size >= (spec_.two_sided ? std::abs(seen) : seen)) ++out_.reached[from + j];
-        if (size > largest) largest = size;
-        if (spec_.keep) out_.scores.data_ptr<float>()[k * t_ + from + j] = static_cast<float>(r);
-      }
-      if (k >= 0) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        out_.largest[k] = std::max(out_.largest[k], largest);
-      }
+      put(k, from, sums, counts);
       task_.progress(done_ += to - from, t_ * (count_ + 1), "permutations");
     }
   }

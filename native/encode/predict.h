@@ -1,6 +1,7 @@
 // Fits at the alpha chosen for each target.
 #pragma once
 #include "factor.h"
+#include "panels.h"
 
 namespace cortune {
 
@@ -14,15 +15,36 @@ class Predictor {
   Predictor(const Factor& factor, const at::Tensor& train, int64_t n, const at::Tensor& alphas,
             const std::vector<bool>& used, int64_t targets, at::ScalarType dtype);
 
-  // y [w, n]; chosen [w]: numbers of alphas, none below 0 -> [w, m].
+  // y [w, n], rows contiguous; chosen [w]: numbers of alphas, none below 0 -> [w, m].
   at::Tensor predict(const at::Tensor& y, const std::vector<int64_t>& chosen) const;
 
- private:
-  at::Tensor grouped(const at::Tensor& y, const std::vector<int64_t>& chosen) const;
+  // In float32, one panel [.., 32] of targets of one alpha: training row i is row rows[i] of the panel. Gives
+  // [m, 32] in `work`, which grows as needed.
+  const float* predict_panel(const float* panel, const int32_t* rows, int64_t alpha,
+                             std::vector<float>& work) const;
 
-  at::Tensor filters_;                 // [A, k]
-  at::Tensor project_, basis_;         // [n, k], [k, m]
-  std::vector<at::Tensor> operators_;  // [n, m] for each alpha in use; empty for the way through eigenvectors
+ private:
+  // Targets of one alpha side by side: places of targets, those of one alpha following each other.
+  struct Groups {
+    std::vector<int64_t> order;
+    std::vector<std::pair<int64_t, int64_t>> ranges;
+  };
+  static Groups groups_of(const std::vector<int64_t>& chosen);
+  // In float32, by panel products; in float64.
+  at::Tensor predict_single(const at::Tensor& y, const std::vector<int64_t>& chosen) const;
+  at::Tensor predict_double(const at::Tensor& y, const std::vector<int64_t>& chosen) const;
+  bool grouped() const { return !operators_.empty() || !packed_.empty(); }
+
+  bool single_ = false;
+  int64_t m_ = 0;
+  std::vector<int32_t> train_;
+  at::Tensor filters_;  // [A, k]
+  // Through the eigenvectors: [k, n'] and [m, k], or (float64) [n, k] and [k, m].
+  PanelMatrix packed_project_, packed_basis_;
+  at::Tensor project_, basis_;
+  // For each alpha in use, [m, n'], or (float64) [n, m].
+  std::vector<PanelMatrix> packed_;
+  std::vector<at::Tensor> operators_;
 };
 
 }  // namespace cortune

@@ -54,7 +54,7 @@ at::Tensor triangle(const at::Tensor& residuals) {
   for (int tries = 0; tries < 12; ++tries, lift *= 10) {
     g.diagonal().add_(lift);
     auto [lower, info] = at::linalg_cholesky_ex(g);
-    if (info.item<int>() == 0) return lower.t().to(at::kFloat);
+    if (info.item<int>() == 0) return lower.t();
   }
   fail(Code::kNumeric,
        "Expected held-out errors to be sums of squares, and rounding made them none. The features differ by "
@@ -105,13 +105,14 @@ Screen::Spectral Screen::spectral(const Refit& fold, int64_t n, const at::Tensor
   const auto& factor = fold.factor;
   const int64_t k = factor.values.size(0), m = fold.test.size(0);
   Spectral out;
-  auto project = at::zeros({n, k}, factor.values.options());
-  project.index_copy_(0, fold.train, factor.project.t());
+  for (const int64_t row : std::vector<int64_t>(fold.train.data_ptr<int64_t>(),
+                                                fold.train.data_ptr<int64_t>() + fold.train.numel()))
+    out.train.push_back(static_cast<int32_t>(row));
   auto mean = at::zeros({n}, factor.values.options());
   mean.index_copy_(0, fold.train, fold.mean);
-  out.project = project.to(at::kFloat);
-  out.mean = mean.to(at::kFloat).unsqueeze(1);
-  out.basis = factor.basis.to(at::kFloat);
+  out.project = PanelMatrix(factor.project);
+  out.mean = mean.to(at::kFloat);
+  out.basis = PanelMatrix(factor.basis.t());
   out.test = fold.test;
   out.share = share;
   out.filters = filters(factor, alphas_);
@@ -125,7 +126,7 @@ Screen::Spectral Screen::spectral(const Refit& fold, int64_t n, const at::Tensor
     // Scaled to a maximum of 1: their squares stay far from the ends of float32.
     const auto filter = out.filters.select(1, a);
     const double largest = filter[0].item<double>();
-    forms.push_back((root * (filter / largest)).to(at::kFloat));
+    forms.push_back(root * (filter / largest));
     scale.push_back(largest * largest);
   }
   out.scale = at::tensor(scale, at::kDouble).unsqueeze(1);
@@ -133,18 +134,25 @@ Screen::Spectral Screen::spectral(const Refit& fold, int64_t n, const at::Tensor
   return out;
 }
 
+// Mean squared errors of one fold, weighted by its share [A, w].
+at::Tensor Screen::spectral_errors(const Spectral& fold, const at::Tensor& y,
+                                   const at::Tensor& panels) const {
+  const int64_t w = y.size(0), k = fold.basis.rows();
+  const auto test = y.index_select(1, fold.test) - at::mv(y, fold.mean).unsqueeze(1);  // [w, m]
+  const auto squares = at::mv(test.square().to(at::kDouble), fold.share);              // [w]
+  if (k == 0) return squares.unsqueeze(0).expand({alphas_.size(0), w});
+  const auto z = fold.project.times(panels, fold.train.data());                             // [P, k, 32]
+  const auto along = fold.basis.times(make_panels(test * fold.share.to(at::kFloat)));       // [P, k, 32]
+  const auto crossed = at::matmul(fold.filters.t(), (along * z).to(at::kDouble));           // [P, A, 32]
+  const auto both = crossed.transpose(0, 1).reshape({alphas_.size(0), -1}).slice(1, 0, w);  // [A, w]
+  return squares - 2 * both + at::mm(skeleton_.combine, fold.forms.evaluate(z, w) * fold.scale);
+}
+
 at::Tensor Screen::errors(const at::Tensor& y) const {
-  if (joined_) return at::mm(skeleton_.combine, joined_->evaluate(y));
+  const auto panels = make_panels(y);
+  if (joined_) return at::mm(skeleton_.combine, joined_->evaluate(panels, y.size(0)));
   auto total = at::zeros({alphas_.size(0), y.size(0)}, at::kDouble);
-  for (const auto& fold : spectral_) {
-    const auto test = (y.index_select(1, fold.test) - at::mm(y, fold.mean));  // [w, m]
-    total += at::mv(test.square().to(at::kDouble), fold.share);
-    if (fold.basis.size(1) == 0) continue;
-    const auto z = at::mm(y, fold.project);                                   // [w, k]
-    const auto along = at::mm(test * fold.share.to(at::kFloat), fold.basis);  // [w, k]
-    total -= 2 * at::mm((along * z).to(at::kDouble), fold.filters).t();       // [A, w]
-    total += at::mm(skeleton_.combine, fold.forms.evaluate(z) * fold.scale);
-  }
+  for (const auto& fold : spectral_) total += spectral_errors(fold, y, panels);
   return total;
 }
 

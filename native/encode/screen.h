@@ -22,22 +22,25 @@ class Screen {
   Screen(const std::vector<Refit>& folds, int64_t n, const at::Tensor& weights, const at::Tensor& alphas,
          int64_t targets, const Task& task);
 
-  // y [w, n] float32, roughly centred -> mean over folds of the mean squared error [A, w] float64.
+  // y [w, n] float32, rows contiguous, roughly centred -> mean over folds of the mean squared error [A, w]
+  // float64.
   at::Tensor errors(const at::Tensor& y) const;
 
  private:
   struct Spectral {
-    at::Tensor project;  // [n, k] float32
-    at::Tensor basis;    // [m, k] float32
-    at::Tensor mean;     // [n, 1] float32
-    at::Tensor test;     // [m]
-    at::Tensor share;    // [m] float64, of each row in the mean over folds and rows
-    at::Tensor filters;  // [k, A] float64
-    at::Tensor scale;    // [K, 1] float64, of the squares of the forms
+    std::vector<int32_t> train;
+    PanelMatrix project;  // [k, n']: of the training rows
+    PanelMatrix basis;    // [k, m]
+    at::Tensor mean;      // [n] float32
+    at::Tensor test;      // [m]
+    at::Tensor share;     // [m] float64, of each row in the mean over folds and rows
+    at::Tensor filters;   // [k, A] float64
+    at::Tensor scale;     // [K, 1] float64, of the squares of the forms
     SquareForms forms;
   };
   void join(const std::vector<Refit>& folds, int64_t n, const at::Tensor& weights, const Task& task);
   Spectral spectral(const Refit& fold, int64_t n, const at::Tensor& share) const;
+  at::Tensor spectral_errors(const Spectral& fold, const at::Tensor& y, const at::Tensor& panels) const;
 
   at::Tensor alphas_;
   Skeleton skeleton_;
