@@ -316,9 +316,11 @@ void check_panels() {
   for (int64_t i = 0; i < n; ++i) rows[i] = static_cast<int32_t>((i * 31 + 7) % n);
   const auto moved = y.index_select(1, at::tensor(rows, at::kInt));
   const auto panels = make_panels(y);
+  std::vector<int64_t> all(w);
+  for (int64_t j = 0; j < w; ++j) all[j] = j;
   const auto product = [&](const at::Tensor& m, const int32_t* places) {
     auto out = at::empty({w, m.size(0)});
-    unpack_panels(PanelMatrix(m).times(panels, places), w, nullptr, out);
+    unpack_panels(PanelMatrix(m).times(panels, places), all, out);
     return out;
   };
   report("panel product", "plain", difference(product(matrix, nullptr), at::mm(y, matrix.t())), 1e-5);

@@ -56,10 +56,22 @@ class BandedFold {
       for (const int64_t row : rows) found.push_back(position[row]);
       return to_index(found);
     };
-    for (const auto& inner : fold_.inner) inner_.push_back({places(inner.train), places(inner.test), {}});
+    for (const auto& inner : fold_.inner)
+      inner_.push_back({places(inner.train), places(inner.test), places(held_rows(inner))});
     best_.assign(t_, std::numeric_limits<double>::infinity());
     chosen_gamma_.assign(t_, -1);
     chosen_alpha_.assign(t_, 0);
+  }
+
+  // All training rows that an inner fold is not fitted on, those it is scored on first.
+  std::vector<int64_t> held_rows(const RowSplit& inner) const {
+    std::vector<bool> seen(responses_.rows(), false);
+    auto held = inner.test;
+    for (const auto* rows : {&inner.train, &inner.test})
+      for (const int64_t row : *rows) seen[row] = true;
+    for (const int64_t row : fold_.rows.train)
+      if (!seen[row]) held.push_back(row);
+    return held;
   }
 
   void run() {
@@ -105,15 +117,37 @@ class BandedFold {
     });
   }
 
+  // One spectrum for all inner folds where that keeps its digits, else one for each.
+  std::unique_ptr<Screen> screen_of(const at::Tensor& products) const {
+    if (Screen::closed_is_cheaper(sizes())) {
+      const auto train = products.slice(0, 0, n_).slice(1, 0, n_);
+      const double lift = train.trace().item<double>() / static_cast<double>(n_);
+      Spectrum spectrum;
+      each(1, [&](int64_t) { spectrum = eigendecompose(train + lift / static_cast<double>(n_), longest_); });
+      if (HeldOutMaps::safe(spectrum, lift, inner_, alphas_))
+        return std::make_unique<Screen>(HeldOutMaps(spectrum, lift, inner_, alphas_), spectrum, alphas_,
+                                        task_);
+    }
+    return std::make_unique<Screen>(refits(products, inner_), n_, at::Tensor(), alphas_, t_, task_);
+  }
+
+  FoldSizes sizes() const {
+    FoldSizes out{n_, 0, longest_, t_, alphas_.size(0), {}, {}};
+    for (const auto& inner : inner_) {
+      out.inner_train.push_back(inner.train.size(0));
+      out.inner_test.push_back(inner.test.size(0));
+    }
+    return out;
+  }
+
   // Tries one gamma with every alpha.
   void search(int64_t g) {
-    const auto folds = refits(kernel(g), inner_);
     std::unique_ptr<Screen> screen;
     InnerFolds held_out;
     if (spec_.single)
-      screen = std::make_unique<Screen>(folds, n_, at::Tensor(), alphas_, t_, task_);
+      screen = screen_of(kernel(g));
     else
-      held_out = InnerFolds(folds, alphas_, {});
+      held_out = InnerFolds(refits(kernel(g), inner_), alphas_, {});
     const int64_t A = alphas_.size(0);
     each_tile([&](int64_t from, int64_t to) {
       const auto y = read(from, to);
@@ -246,7 +280,7 @@ class BandedFold {
   const OuterFold& fold_;
   BandedScores& out_;
   const std::function<void(int64_t)>& progress_;
-  int64_t index_, n_, t_, bands_;
+  int64_t index_, n_, t_, bands_, longest_ = 0;  // the longest sum behind an entry of a kernel
   at::Tensor alphas_;
   at::ScalarType dtype_;
   std::vector<double> gammas_;

@@ -102,7 +102,9 @@ class Fold {
     predictors();
     each_tile([&](int64_t from, int64_t to) {
       const auto tile = read_tile(study_, fold_.rows.train, from, to);
-      if (spec_.fixed)
+      if (spec_.single)
+        score_panels(tile);
+      else if (spec_.fixed)
         for (size_t f = 0; f < inner_.size(); ++f) score_inner(tile, f);
       else
         score_test(tile);
@@ -130,16 +132,12 @@ class Fold {
     const bool choosing = study_.alphas.size(0) > 1;
     const bool by_folds = spec_.selection == Selection::kFolds;
     const bool linear = spec_.kernel.kind == Kernel::Kind::kLinear;
-    const auto folds = by_folds && (choosing || spec_.fixed) ? inner_positions(fold_, study_.features.size(1))
-                                                             : std::vector<InnerFold>{};
-    const bool apart = spec_.single || spec_.fixed || weights_.defined() || !by_folds || !linear;
-    dual_ = !linear || (apart ? design_.rows.size(1) > n_ : dual_is_cheaper(sizes));
+    if (by_folds && (choosing || spec_.fixed)) folds_ = inner_positions(fold_, study_.features.size(1));
+    const bool apart = weights_.defined() || !by_folds || !linear || (spec_.fixed && !spec_.single);
+    dual_ = !linear || (apart || spec_.single ? design_.rows.size(1) > n_ : dual_is_cheaper(sizes));
     study_.task.check();
-    if (dual_ && !apart) {
-      lifted(folds, sizes);
-      return;
-    }
-    refit_all(folds);
+    if (dual_ && !apart && lifted(sizes)) return;
+    refit_all();
     if (!choosing) return;
     if (!by_folds)
       closed_ = std::make_unique<ClosedErrors>(outer_, dual_, weights_, study_.alphas,
@@ -151,33 +149,45 @@ class Fold {
   }
 
   // Every fold by itself.
-  void refit_all(const std::vector<InnerFold>& folds) {
-    inner_.resize(folds.size());
+  void refit_all() {
+    inner_.resize(folds_.size());
     const int64_t rows = design_.rows.size(0);
     const auto products = dual_ ? kernel_products(design_.rows, spec_.kernel) : at::Tensor();
-    each(static_cast<int64_t>(folds.size()) + 1, [&](int64_t i) {
+    each(static_cast<int64_t>(folds_.size()) + 1, [&](int64_t i) {
       study_.task.check();
-      const bool last = i == static_cast<int64_t>(folds.size());
-      const auto fold = last ? InnerFold{at::arange(n_), at::arange(n_, rows), {}} : folds[i];
+      const bool last = i == static_cast<int64_t>(folds_.size());
+      const auto fold = last ? InnerFold{at::arange(n_), at::arange(n_, rows), {}} : folds_[i];
       (last ? outer_ : inner_[i]) =
           dual_ ? dual_refit(products, fold, weights_) : primal_refit(design_.rows, fold, weights_);
     });
   }
 
-  void lifted(const std::vector<InnerFold>& folds, const FoldSizes& sizes) {
+  // One spectrum for all folds. False where every fold is better factored by itself.
+  bool lifted(const FoldSizes& sizes) {
+    if (spec_.single && !folds_.empty() && !Screen::closed_is_cheaper(sizes)) return false;
     const auto train = design_.rows.slice(0, 0, n_), test = design_.rows.slice(0, n_);
+    Spectrum spectrum;
+    bool safe = true;
+    double lift = 0;
     each(1, [&](int64_t) {
       const auto products = gram(train);
       // The constant vector is an eigenvector of value 0; lifted to the mean value it stays apart from the
       // null space, and centred responses never see it.
-      const double lift = products.trace().item<double>() / static_cast<double>(n_);
-      const auto spectrum =
+      lift = products.trace().item<double>() / static_cast<double>(n_);
+      spectrum =
           eigendecompose(products + lift / static_cast<double>(n_), std::max(n_, design_.rows.size(1)));
+      if (spec_.single && !folds_.empty()) safe = HeldOutMaps::safe(spectrum, lift, folds_, study_.alphas);
+      if (!safe) return;
       outer_ = {at::arange(n_), at::Tensor(), at::full({n_}, 1.0 / static_cast<double>(n_), at::kDouble),
                 dual_factor(spectrum, at::mm(test, train.t()))};
-      if (!folds.empty())
-        held_out_ = InnerFolds::dual(products, spectrum, lift, folds, study_.alphas, sizes, study_.task);
+      if (!folds_.empty() && !spec_.single)
+        held_out_ = InnerFolds::dual(products, spectrum, lift, folds_, study_.alphas, sizes, study_.task);
     });
+    if (!safe || folds_.empty() || !spec_.single) return safe;
+    maps_ = std::make_unique<HeldOutMaps>(spectrum, lift, folds_, study_.alphas);
+    if (study_.alphas.size(0) > 1)
+      screen_ = std::make_unique<Screen>(*maps_, spectrum, study_.alphas, study_.task);
+    return true;
   }
 
   at::Tensor errors(const at::Tensor& y) const {
@@ -226,12 +236,23 @@ class Fold {
     const auto make = [&](const Factor& factor, const at::Tensor& train) {
       return Predictor(factor, train, n_, study_.alphas, used, study_.targets(), dtype_);
     };
-    if (spec_.fixed)
+    if (spec_.fixed && maps_)
+      for (size_t f = 0; f < folds_.size(); ++f) predict_inner_.push_back(make_closed(f, used));
+    else if (spec_.fixed)
       for (const auto& fold : inner_) predict_inner_.push_back(make(fold.factor, fold.train));
     else
       predict_test_ = make(outer_.factor, outer_.train);
     if (spec_.weights == Weights::kNone) return;
     predict_weights_ = make(weight_factor(), outer_.train);
+  }
+
+  // Residuals less the responses themselves, of which they hold 1, are predictions with their intercept;
+  // without it small predictions (of large alphas) keep their digits in float32.
+  Predictor make_closed(size_t f, const std::vector<bool>& used) const {
+    const auto& fold = folds_[f];
+    const double share = 1 / static_cast<double>(fold.train.size(0));
+    return Predictor([&](int64_t a) { return -maps_->residuals(a)[f].index_select(1, fold.train) - share; },
+                     fold.test.size(0), fold.train, used);
   }
 
   // Rows of the basis: weights of the features or, for dual weights, of the training rows; fits of those
@@ -268,6 +289,89 @@ class Fold {
     return out;
   }
 
+  // In float32: targets of one alpha side by side.
+  void score_panels(const Tile& tile) {
+    std::vector<int64_t> numbers(chosen_.begin() + tile.from, chosen_.begin() + tile.from + tile.width);
+    const auto groups = group_panels(numbers);
+    const auto panels = make_panels(tile.y, groups.targets);
+    if (spec_.fixed) {
+      for (size_t f = 0; f < folds_.size(); ++f) {
+        put_constant(tile, static_cast<int64_t>(f));
+        const double count = static_cast<double>(folds_[f].train.size(0));
+        const auto mean =
+            maps_ ? at::full({folds_[f].train.size(0)}, 1 / count, at::kDouble) : inner_[f].mean;
+        score_groups(tile, groups, panels, panels, places(folds_[f].test), static_cast<int64_t>(f),
+                     fold_.inner[f].test, predict_inner_[f], mean);
+      }
+      return;
+    }
+    put_constant(tile, index_);
+    auto test = study_.responses.read(fold_.rows.test, tile.from, tile.from + tile.width);  // [w, m]
+    test -= at::tensor(tile.mean, at::kDouble).unsqueeze(1);
+    score_groups(tile, groups, panels, make_panels(test, groups.targets), places(at::arange(test.size(1))),
+                 index_, fold_.rows.test, predict_test_, outer_.mean);
+  }
+
+  static std::vector<int32_t> places(const at::Tensor& index) {
+    return {index.data_ptr<int64_t>(), index.data_ptr<int64_t>() + index.numel()};
+  }
+
+  void put_constant(const Tile& tile, int64_t f) {
+    for (int64_t j = 0; j < tile.width; ++j)
+      if (tile.flat[j]) put_scores(tile.from + j, f, kNoScores, kNan);
+  }
+
+  // Rows `rows` of the panels `truth` are the responses that `predictor` meets; `mean` [n'] of the training
+  // rows gives the intercept.
+  void score_groups(const Tile& tile, const PanelGroups& groups, const at::Tensor& panels,
+                    const at::Tensor& truth, const std::vector<int32_t>& rows, int64_t f,
+                    const std::vector<int64_t>& names, const Predictor& predictor, const at::Tensor& mean) {
+    const int64_t m = static_cast<int64_t>(rows.size());
+    std::vector<float> work;
+    std::vector<double> shift(kPanelWidth);
+    Scores scores[kPanelWidth];
+    for (size_t p = 0; p < groups.numbers.size(); ++p) {
+      const auto panel = panels[static_cast<int64_t>(p)], own = truth[static_cast<int64_t>(p)];
+      const float* predicted =
+          predictor.predict_panel(panel.data_ptr<float>(), predictor.train().data(), groups.numbers[p], work);
+      std::fill(shift.begin(), shift.end(), 0.0);
+      add_weighted_rows(panel, predictor.train(), mean, shift.data());
+      score_panel(predicted, own.data_ptr<float>(), rows.data(), m, shift.data(), scores);
+      for (int64_t j = 0; j < kPanelWidth; ++j) {
+        const int64_t target = groups.targets[p * kPanelWidth + j];
+        if (target < 0) continue;
+        if (spec_.spearman)
+          scores[j].spearman = spearman_of(predicted + j, own.data_ptr<float>() + j, rows, scores[j]);
+        put_scores(tile.from + target, f, scores[j], spec_.alphas[groups.numbers[p]]);
+        if (!spec_.predictions) continue;
+        auto column = study_.out.predictions[layer_].select(1, tile.from + target);  // [n]
+        for (int64_t i = 0; i < m; ++i)
+          column.data_ptr<float>()[names[i] * column.stride(0)] =
+              static_cast<float>(predicted[i * kPanelWidth + j] + shift[j] + tile.mean[target]);
+      }
+    }
+  }
+
+  static double spearman_of(const float* predicted, const float* panel, const std::vector<int32_t>& rows,
+                            const Scores& scores) {
+    std::vector<float> p, y;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      p.push_back(predicted[i * kPanelWidth]);
+      y.push_back(panel[int64_t{rows[i]} * kPanelWidth]);
+    }
+    return std::isnan(scores.r) ? kNan
+                                : score(p.data(), y.data(), static_cast<int64_t>(p.size()), 0, true).spearman;
+  }
+
+  static void add_weighted_rows(const at::Tensor& panel, const std::vector<int32_t>& rows,
+                                const at::Tensor& weights, double* sums) {
+    const double* weight = weights.data_ptr<double>();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const float* row = panel.data_ptr<float>() + int64_t{rows[i]} * kPanelWidth;
+      for (int64_t j = 0; j < kPanelWidth; ++j) sums[j] += weight[i] * row[j];
+    }
+  }
+
   void score_test(const Tile& tile) {
     if (all_flat(tile)) return put_nothing(tile, index_);
     auto test =
@@ -302,10 +406,7 @@ class Fold {
     const int64_t m = y.size(1);
     for (int64_t j = 0; j < tile.width; ++j) {
       const double at = shifts.data_ptr<double>()[j];
-      auto scores =
-          spec_.single
-              ? score(p.data_ptr<float>() + j * m, y.data_ptr<float>() + j * m, m, at, spec_.spearman)
-              : score(p.data_ptr<double>() + j * m, y.data_ptr<double>() + j * m, m, at, spec_.spearman);
+      auto scores = score(p.data_ptr<double>() + j * m, y.data_ptr<double>() + j * m, m, at, spec_.spearman);
       if (tile.flat[j]) scores = kNoScores;
       put_scores(tile.from + j, f, scores, tile.flat[j] ? kNan : spec_.alphas[chosen_[tile.from + j]]);
     }
@@ -361,7 +462,9 @@ class Fold {
   Design design_;
   at::Tensor weights_;  // of the training rows, or undefined
   Refit outer_;
+  std::vector<InnerFold> folds_;
   std::vector<Refit> inner_;
+  std::unique_ptr<HeldOutMaps> maps_;
   InnerFolds held_out_;
   std::unique_ptr<Screen> screen_;
   std::unique_ptr<ClosedErrors> closed_;

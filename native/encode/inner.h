@@ -41,6 +41,30 @@ struct Refit {
 Refit primal_refit(const at::Tensor& rows, const InnerFold& fold, const at::Tensor& weights);
 Refit dual_refit(const at::Tensor& gram, const InnerFold& fold, const at::Tensor& weights);
 
+// Residuals of the held-out rows of every fold as maps of all rows, in that closed form.
+class HeldOutMaps {
+ public:
+  // Whether the closed form keeps its digits, for all alphas.
+  static bool safe(const Spectrum& lifted, double lift, const std::vector<InnerFold>& folds,
+                   const at::Tensor& alphas);
+  // `lifted`, `lift`: as InnerFolds::dual.
+  HeldOutMaps(const Spectrum& lifted, double lift, const std::vector<InnerFold>& folds,
+              const at::Tensor& alphas);
+
+  // For alpha number a a matrix [test rows, n] of each fold. Kept for the next time where there is room;
+  // calls side by side must be for different alphas.
+  std::vector<at::Tensor> residuals(int64_t a) const;
+  const std::vector<InnerFold>& folds() const { return folds_; }
+  int64_t size() const { return lifted_.vectors.size(0); }
+
+ private:
+  Spectrum lifted_;
+  double lift_;
+  std::vector<InnerFold> folds_;
+  at::Tensor alphas_;
+  mutable std::vector<std::vector<at::Tensor>> kept_;
+};
+
 class InnerFolds {
  public:
   InnerFolds() = default;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 namespace cortune {
 namespace {
@@ -27,19 +28,24 @@ void each_pair(const at::Tensor& panels, size_t blocks, const Function& fn) {
 
 }  // namespace
 
-at::Tensor make_panels(const at::Tensor& y, const int64_t* order, int64_t count) {
-  const int64_t n = y.size(1), w = count < 0 ? y.size(0) : count;
+at::Tensor make_panels(const at::Tensor& y) {
+  std::vector<int64_t> order(y.size(0));
+  std::iota(order.begin(), order.end(), 0);
+  return make_panels(y, order);
+}
+
+at::Tensor make_panels(const at::Tensor& y, const std::vector<int64_t>& order) {
+  const int64_t n = y.size(1), w = static_cast<int64_t>(order.size());
   auto out = at::empty({(w + kPanelWidth - 1) / kPanelWidth, n, kPanelWidth}, at::kFloat);
   constexpr int64_t kBlock = 16;  // rows of the panel written at a time
   const float* from = y.data_ptr<float>();
   for (int64_t p = 0; p < out.size(0); ++p) {
     float* panel = out.data_ptr<float>() + p * n * kPanelWidth;
-    const int64_t width = std::min(kPanelWidth, w - p * kPanelWidth);
     for (int64_t first = 0; first < n; first += kBlock) {
       const int64_t rows = std::min(kBlock, n - first);
       for (int64_t j = 0; j < kPanelWidth; ++j) {
-        const int64_t target = p * kPanelWidth + j;
-        const float* values = j < width ? from + (order ? order[target] : target) * n + first : nullptr;
+        const int64_t target = p * kPanelWidth + j < w ? order[p * kPanelWidth + j] : -1;
+        const float* values = target < 0 ? nullptr : from + target * n + first;
         for (int64_t i = 0; i < rows; ++i) panel[(first + i) * kPanelWidth + j] = values ? values[i] : 0.0F;
       }
     }
@@ -47,22 +53,40 @@ at::Tensor make_panels(const at::Tensor& y, const int64_t* order, int64_t count)
   return out;
 }
 
-void unpack_panels(const at::Tensor& panels, int64_t count, const int64_t* order, const at::Tensor& out) {
-  const int64_t m = panels.size(1);
+void unpack_panels(const at::Tensor& panels, const std::vector<int64_t>& order, const at::Tensor& out) {
+  const int64_t m = panels.size(1), count = static_cast<int64_t>(order.size());
   float* into = out.data_ptr<float>();
   constexpr int64_t kBlock = 16;
   for (int64_t p = 0; p * kPanelWidth < count; ++p) {
     const float* panel = panels.data_ptr<float>() + p * m * kPanelWidth;
-    const int64_t width = std::min(kPanelWidth, count - p * kPanelWidth);
     for (int64_t first = 0; first < m; first += kBlock) {
       const int64_t rows = std::min(kBlock, m - first);
-      for (int64_t j = 0; j < width; ++j) {
-        const int64_t target = p * kPanelWidth + j;
-        float* values = into + (order ? order[target] : target) * m + first;
+      for (int64_t j = 0; j < std::min(kPanelWidth, count - p * kPanelWidth); ++j) {
+        const int64_t target = order[p * kPanelWidth + j];
+        if (target < 0) continue;
+        float* values = into + target * m + first;
         for (int64_t i = 0; i < rows; ++i) values[i] = panel[(first + i) * kPanelWidth + j];
       }
     }
   }
+}
+
+PanelGroups group_panels(const std::vector<int64_t>& numbers) {
+  std::vector<int64_t> order(numbers.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return numbers[a] < numbers[b]; });
+  PanelGroups out;
+  for (const int64_t target : order) {
+    if (numbers[target] < 0) continue;
+    const bool full = out.targets.size() == out.numbers.size() * kPanelWidth;
+    if (full || out.numbers.back() != numbers[target]) {
+      out.targets.resize(out.numbers.size() * kPanelWidth, -1);
+      out.numbers.push_back(numbers[target]);
+    }
+    out.targets.push_back(target);
+  }
+  out.targets.resize(out.numbers.size() * kPanelWidth, -1);
+  return out;
 }
 
 PanelMatrix::PanelMatrix(const at::Tensor& matrix, bool upper)

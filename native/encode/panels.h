@@ -10,11 +10,20 @@
 
 namespace cortune {
 
-// Targets y [w, n] float32, rows contiguous, as panels [P, n, 32]: `count` of them as `order` names them, or
-// all. The last panel is filled up with zeros.
-at::Tensor make_panels(const at::Tensor& y, const int64_t* order = nullptr, int64_t count = -1);
-// Back: panels [P, m, 32] -> out[order[j]] or out[j], rows of out [.., m].
-void unpack_panels(const at::Tensor& panels, int64_t count, const int64_t* order, const at::Tensor& out);
+// Targets y [w, n] float32, rows contiguous, as panels [P, n, 32]: all of them, or those that `order` names
+// (-1 for none). What is left of the last panel is 0.
+at::Tensor make_panels(const at::Tensor& y);
+at::Tensor make_panels(const at::Tensor& y, const std::vector<int64_t>& order);
+// Back: target j of panels [P, m, 32] -> row order[j] of out [.., m].
+void unpack_panels(const at::Tensor& panels, const std::vector<int64_t>& order, const at::Tensor& out);
+
+// Targets that share a number (that of their alpha) in panels of their own.
+struct PanelGroups {
+  std::vector<int64_t> numbers;  // [P]
+  std::vector<int64_t> targets;  // [P * 32]; -1 for none
+};
+// numbers [w]; targets of a number below 0 are left out.
+PanelGroups group_panels(const std::vector<int64_t>& numbers);
 
 class PanelMatrix {
  public:

@@ -223,28 +223,16 @@ class Permuted {
     out_.largest[k] = std::max(out_.largest[k], largest);
   }
 
-  // The targets of a tile that have an alpha in one fold, those of one alpha in panels of their own.
+  // The targets of a tile that have an alpha in one fold.
   struct Grouped {
-    at::Tensor panels;             // [P, n, 32]
-    std::vector<int64_t> alphas;   // [P]
-    std::vector<int64_t> targets;  // [P * 32] places in the tile, -1 for none
+    PanelGroups groups;
+    at::Tensor panels;  // [P, n, 32]
   };
 
-  Grouped group(size_t f, const at::Tensor& y, int64_t from, const std::vector<int64_t>& sorted) const {
-    Grouped out;
-    std::vector<at::Tensor> parts;
-    const auto alpha = [&](int64_t j) { return spec_.chosen[f * t_ + from + sorted[j]]; };
-    const int64_t w = static_cast<int64_t>(sorted.size());
-    for (int64_t first = 0, last = 0; first < w; first = last) {
-      while (last < w && alpha(last) == alpha(first)) ++last;
-      if (alpha(first) < 0) continue;
-      parts.push_back(make_panels(y, sorted.data() + first, last - first));
-      out.alphas.insert(out.alphas.end(), parts.back().size(0), alpha(first));
-      out.targets.insert(out.targets.end(), sorted.begin() + first, sorted.begin() + last);
-      out.targets.resize(out.alphas.size() * kPanelWidth, -1);
-    }
-    if (!parts.empty()) out.panels = at::cat(parts, 0);
-    return out;
+  Grouped group(size_t f, const at::Tensor& y, int64_t from) const {
+    const int32_t* chosen = spec_.chosen.data() + f * t_ + from;
+    const auto groups = group_panels({chosen, chosen + y.size(0)});
+    return {groups, make_panels(y, groups.targets)};
   }
 
   // Adds fold f's r of every target under `many` orders of rows [many, n] to sums and counts [many][w].
@@ -259,14 +247,14 @@ class Permuted {
     }
     std::vector<float> work;
     double r[kPanelWidth];
-    for (size_t p = 0; p < targets.alphas.size(); ++p) {
+    for (size_t p = 0; p < targets.groups.numbers.size(); ++p) {
       const float* panel = targets.panels.data_ptr<float>() + p * n_ * kPanelWidth;
       for (int64_t k = 0; k < many; ++k) {
         const float* predicted =
-            fold.predictor->predict_panel(panel, train.data() + k * n, targets.alphas[p], work);
+            fold.predictor->predict_panel(panel, train.data() + k * n, targets.groups.numbers[p], work);
         panel_correlations_cpu(predicted, panel, test.data() + k * m, static_cast<int64_t>(m), r);
         for (int64_t j = 0; j < kPanelWidth; ++j) {
-          const int64_t target = targets.targets[p * kPanelWidth + j];
+          const int64_t target = targets.groups.targets[p * kPanelWidth + j];
           if (target < 0 || std::isnan(r[j])) continue;
           sums[k][target] += r[j];
           ++counts[k][target];
@@ -280,7 +268,7 @@ class Permuted {
     const auto y = centred<float>(from, to);
     const int64_t w = to - from;
     std::vector<Grouped> grouped;
-    for (size_t f = 0; f < folds_.size(); ++f) grouped.push_back(group(f, y, from, order_of(f, from, to)));
+    for (size_t f = 0; f < folds_.size(); ++f) grouped.push_back(group(f, y, from));
     std::vector<int32_t> same(n_);
     std::iota(same.begin(), same.end(), 0);
     for (int64_t k = -1; k < count_;) {

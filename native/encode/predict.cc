@@ -61,41 +61,33 @@ Predictor::Predictor(const Factor& factor, const at::Tensor& train, int64_t n, c
   });
 }
 
+Predictor::Predictor(const std::function<at::Tensor(int64_t)>& matrix, int64_t m, const at::Tensor& train,
+                     const std::vector<bool>& used)
+    : single_(true),
+      m_(m),
+      train_(train.data_ptr<int64_t>(), train.data_ptr<int64_t>() + train.numel()),
+      packed_(used.size()) {
+  each(static_cast<int64_t>(used.size()), [&](int64_t a) {
+    if (used[a]) packed_[a] = PanelMatrix(matrix(a));
+  });
+}
+
 at::Tensor Predictor::predict(const at::Tensor& y, const std::vector<int64_t>& chosen) const {
   return single_ ? predict_single(y, chosen) : predict_double(y, chosen);
 }
 
-Predictor::Groups Predictor::groups_of(const std::vector<int64_t>& chosen) {
-  const int64_t w = static_cast<int64_t>(chosen.size());
-  Groups out;
-  out.order.resize(w);
-  std::iota(out.order.begin(), out.order.end(), 0);
-  std::stable_sort(out.order.begin(), out.order.end(),
-                   [&](int64_t a, int64_t b) { return chosen[a] < chosen[b]; });
-  for (int64_t from = 0, to = 0; from < w; from = to) {
-    while (to < w && chosen[out.order[to]] == chosen[out.order[from]]) ++to;
-    out.ranges.emplace_back(from, to);
-  }
-  return out;
-}
-
 at::Tensor Predictor::predict_single(const at::Tensor& y, const std::vector<int64_t>& chosen) const {
   auto out = at::empty({y.size(0), m_}, at::kFloat);
-  if (!grouped()) {
-    const int64_t w = y.size(0), k = filters_.size(1);
-    auto own = at::zeros({(w + kPanelWidth - 1) / kPanelWidth * kPanelWidth, k}, at::kFloat);
-    own.slice(0, 0, w) = filters_.index_select(0, at::tensor(chosen, at::kLong));
-    auto z = packed_project_.times(make_panels(y), train_.data());  // [P, k, 32]
-    z *= own.view({-1, kPanelWidth, k}).transpose(1, 2);
-    unpack_panels(packed_basis_.times(z), w, nullptr, out);
-    return out;
+  const auto groups = group_panels(chosen);
+  const auto panels = make_panels(y, groups.targets);
+  auto predicted = at::empty({panels.size(0), m_, kPanelWidth}, at::kFloat);
+  std::vector<float> work;
+  for (int64_t p = 0; p < panels.size(0); ++p) {
+    const float* found = predict_panel(panels.data_ptr<float>() + p * panels.size(1) * kPanelWidth,
+                                       train_.data(), groups.numbers[p], work);
+    std::copy_n(found, m_ * kPanelWidth, predicted.data_ptr<float>() + p * m_ * kPanelWidth);
   }
-  const auto groups = groups_of(chosen);
-  for (const auto& [from, to] : groups.ranges) {
-    const int64_t* order = groups.order.data() + from;
-    const auto panels = make_panels(y, order, to - from);
-    unpack_panels(packed_[chosen[order[0]]].times(panels, train_.data()), to - from, order, out);
-  }
+  unpack_panels(predicted, groups.targets, out);
   return out;
 }
 
@@ -122,11 +114,13 @@ at::Tensor Predictor::predict_double(const at::Tensor& y, const std::vector<int6
     return at::mm(z, basis_);                                                                      // [w, m]
   }
   auto out = at::empty({y.size(0), m_}, y.options());
-  const auto groups = groups_of(chosen);
-  for (const auto& [from, to] : groups.ranges) {
-    const auto places =
-        at::tensor(std::vector<int64_t>(groups.order.begin() + from, groups.order.begin() + to), at::kLong);
-    out.index_copy_(0, places, at::mm(y.index_select(0, places), operators_[chosen[groups.order[from]]]));
+  for (int64_t a = 0; a < static_cast<int64_t>(operators_.size()); ++a) {
+    std::vector<int64_t> own;
+    for (size_t j = 0; j < chosen.size(); ++j)
+      if (chosen[j] == a) own.push_back(static_cast<int64_t>(j));
+    if (own.empty()) continue;
+    const auto places = at::tensor(own, at::kLong);
+    out.index_copy_(0, places, at::mm(y.index_select(0, places), operators_[a]));
   }
   return out;
 }

@@ -3,6 +3,8 @@
 #include "factor.h"
 #include "panels.h"
 
+#include <functional>
+
 namespace cortune {
 
 // Predictions (or weights: whatever the rows of `factor.basis` are) without intercept. One of two ways, by
@@ -14,6 +16,13 @@ class Predictor {
   // target chose. Computes in `dtype`.
   Predictor(const Factor& factor, const at::Tensor& train, int64_t n, const at::Tensor& alphas,
             const std::vector<bool>& used, int64_t targets, at::ScalarType dtype);
+  // In float32, from a matrix [m, n'] for each alpha in use.
+  Predictor(const std::function<at::Tensor(int64_t)>& matrix, int64_t m, const at::Tensor& train,
+            const std::vector<bool>& used);
+
+  // Places of the training rows.
+  const std::vector<int32_t>& train() const { return train_; }
+  int64_t rows() const { return m_; }
 
   // y [w, n], rows contiguous; chosen [w]: numbers of alphas, none below 0 -> [w, m].
   at::Tensor predict(const at::Tensor& y, const std::vector<int64_t>& chosen) const;
@@ -24,12 +33,6 @@ class Predictor {
                              std::vector<float>& work) const;
 
  private:
-  // Targets of one alpha side by side: places of targets, those of one alpha following each other.
-  struct Groups {
-    std::vector<int64_t> order;
-    std::vector<std::pair<int64_t, int64_t>> ranges;
-  };
-  static Groups groups_of(const std::vector<int64_t>& chosen);
   // In float32, by panel products; in float64.
   at::Tensor predict_single(const at::Tensor& y, const std::vector<int64_t>& chosen) const;
   at::Tensor predict_double(const at::Tensor& y, const std::vector<int64_t>& chosen) const;

@@ -16,4 +16,9 @@ struct Scores {
 template <typename Number>
 Scores score(const Number* prediction, const Number* response, int64_t m, double shift, bool ranks);
 
+// 32 targets side by side: predictions [m][32] and rows rows[0..m) of a panel of responses (kernels/panel.h);
+// `shift` [32] is added to the predictions. As above but for the ranks.
+void score_panel(const float* predictions, const float* panel, const int32_t* rows, int64_t m,
+                 const double* shift, Scores* out);
+
 }  // namespace cortune

@@ -76,7 +76,17 @@ Screen::Screen(const std::vector<Refit>& folds, int64_t n, const at::Tensor& wei
   skeleton_ = skeleton(alphas, least, most);
   const double kept = static_cast<double>(skeleton_.kept.size()), t = static_cast<double>(targets);
   if (joined_cost(folds, static_cast<double>(n), t, kept) < spectral_cost(folds, t, kept)) {
-    join(folds, n, weights, task);
+    join(
+        [&](int64_t a) {
+          std::vector<at::Tensor> rows;
+          for (const auto& fold : folds) {
+            const auto filter = (fold.factor.values + alphas_[a]).reciprocal();
+            rows.push_back(residual_rows(fold, filter, n) *
+                           shares(fold, weights, folds.size()).sqrt().unsqueeze(1));
+          }
+          return at::cat(rows, 0);
+        },
+        task);
     return;
   }
   spectral_.resize(folds.size());
@@ -86,17 +96,41 @@ Screen::Screen(const std::vector<Refit>& folds, int64_t n, const at::Tensor& wei
   });
 }
 
-void Screen::join(const std::vector<Refit>& folds, int64_t n, const at::Tensor& weights, const Task& task) {
+Screen::Screen(const HeldOutMaps& maps, const Spectrum& lifted, const at::Tensor& alphas, const Task& task)
+    : alphas_(alphas) {
+  // Eigenvalues of a fold's rows lie between those of all rows.
+  const auto above = lifted.values.masked_select(lifted.values > lifted.floor);
+  skeleton_ = skeleton(alphas, above.numel() > 0 ? above[0].item<double>() : 0,
+                       above.numel() > 0 ? above[-1].item<double>() : 0);
+  join(
+      [&](int64_t a) {
+        auto rows = maps.residuals(a);
+        for (auto& own : rows) own = own / std::sqrt(static_cast<double>(own.size(0) * maps.folds().size()));
+        return at::cat(rows, 0);
+      },
+      task);
+}
+
+bool Screen::closed_is_cheaper(const FoldSizes& s) {
+  const double n = s.n, t = s.t, kept = std::min<double>(s.alphas, 30), square = 1.5 * n * n * n;
+  double closed = 1.1 * n * n * n, rows = 0, factors = 0, spectral = 0;
+  for (size_t i = 0; i < s.inner_train.size(); ++i) {
+    const double trained = s.inner_train[i], m = s.inner_test[i], h = n - trained;
+    const double k = std::min<double>(s.p, trained);
+    closed += h * h * h + 2 * m * h * n;
+    rows += 2 * m * k * trained;
+    factors += kSlowSetup * 22 * k * k * k;
+    spectral += 2 * k * (trained + m) * t + kept * std::min(k * k, 2 * m * k) * t;
+  }
+  const double joined = kept * (kSlowSetup * (rows + square) + n * n * t);
+  return kept * (kSlowSetup * (closed + square) + n * n * t) < factors + std::min(spectral, joined);
+}
+
+void Screen::join(const std::function<at::Tensor(int64_t)>& residuals, const Task& task) {
   std::vector<at::Tensor> factors(skeleton_.kept.size());
   each(static_cast<int64_t>(factors.size()), [&](int64_t k) {
     task.check();
-    std::vector<at::Tensor> residuals;
-    for (const auto& fold : folds) {
-      const auto filter = (fold.factor.values + alphas_[skeleton_.kept[k]]).reciprocal();
-      residuals.push_back(residual_rows(fold, filter, n) *
-                          shares(fold, weights, folds.size()).sqrt().unsqueeze(1));
-    }
-    factors[k] = triangle(at::cat(residuals, 0));
+    factors[k] = triangle(residuals(skeleton_.kept[k]));
   });
   joined_.emplace(factors, true);
 }

@@ -1,5 +1,6 @@
 // Held-out errors of every alpha for many targets: products in float32, once for each alpha of a skeleton.
 #pragma once
+#include <functional>
 #include <optional>
 
 #include "forms.h"
@@ -22,6 +23,11 @@ class Screen {
   Screen(const std::vector<Refit>& folds, int64_t n, const at::Tensor& weights, const at::Tensor& alphas,
          int64_t targets, const Task& task);
 
+  // Joined, from the closed form of all folds; row weights are 1.
+  Screen(const HeldOutMaps& maps, const Spectrum& lifted, const at::Tensor& alphas, const Task& task);
+  // Whether that takes less than a factor for each fold.
+  static bool closed_is_cheaper(const FoldSizes& sizes);
+
   // y [w, n] float32, rows contiguous, roughly centred -> mean over folds of the mean squared error [A, w]
   // float64.
   at::Tensor errors(const at::Tensor& y) const;
@@ -38,7 +44,8 @@ class Screen {
     at::Tensor scale;     // [K, 1] float64, of the squares of the forms
     SquareForms forms;
   };
-  void join(const std::vector<Refit>& folds, int64_t n, const at::Tensor& weights, const Task& task);
+  // `residuals`: those of all folds [rows, n] for an alpha, each row scaled by the root of its share.
+  void join(const std::function<at::Tensor(int64_t)>& residuals, const Task& task);
   Spectral spectral(const Refit& fold, int64_t n, const at::Tensor& share) const;
   at::Tensor spectral_errors(const Spectral& fold, const at::Tensor& y, const at::Tensor& panels) const;
 
