@@ -100,23 +100,26 @@ class Fold {
     factorise();
     choose();
     predictors();
-    each_tile([&](int64_t from, int64_t to) {
-      const auto tile = read_tile(study_, fold_.rows.train, from, to);
-      if (spec_.single)
-        score_panels(tile);
-      else if (spec_.fixed)
-        for (size_t f = 0; f < inner_.size(); ++f) score_inner(tile, f);
-      else
-        score_test(tile);
-      if (spec_.weights != Weights::kNone) put_weights(tile);
-      progress_(to - from);
-    });
+    each_tile(
+        [&](int64_t from, int64_t to) {
+          const auto tile = read_tile(study_, fold_.rows.train, from, to);
+          if (spec_.single)
+            score_panels(tile);
+          else if (spec_.fixed)
+            for (size_t f = 0; f < inner_.size(); ++f) score_inner(tile, f);
+          else
+            score_test(tile);
+          if (spec_.weights != Weights::kNone) put_weights(tile);
+          progress_(to - from);
+        },
+        spec_.single && study_.targets() >= 8 * kTileTargets ? 2 : 1);
   }
 
  private:
+  // `tiles`: how many tiles are worked on together; of many targets more of one alpha then lie side by side.
   template <typename Function>
-  void each_tile(const Function& work) const {
-    const int64_t t = study_.targets(), step = study_.tile(n_);
+  void each_tile(const Function& work, int64_t tiles = 1) const {
+    const int64_t t = study_.targets(), step = study_.tile(n_) * tiles;
     each((t + step - 1) / step, [&](int64_t i) {
       study_.task.check();
       work(i * step, std::min(t, (i + 1) * step));
@@ -237,7 +240,7 @@ class Fold {
       return Predictor(factor, train, n_, study_.alphas, used, study_.targets(), dtype_);
     };
     if (spec_.fixed && maps_)
-      for (size_t f = 0; f < folds_.size(); ++f) predict_inner_.push_back(make_closed(f, used));
+      closed_predictors(used);
     else if (spec_.fixed)
       for (const auto& fold : inner_) predict_inner_.push_back(make(fold.factor, fold.train));
     else
@@ -248,11 +251,20 @@ class Fold {
 
   // Residuals less the responses themselves, of which they hold 1, are predictions with their intercept;
   // without it small predictions (of large alphas) keep their digits in float32.
-  Predictor make_closed(size_t f, const std::vector<bool>& used) const {
-    const auto& fold = folds_[f];
-    const double share = 1 / static_cast<double>(fold.train.size(0));
-    return Predictor([&](int64_t a) { return -maps_->residuals(a)[f].index_select(1, fold.train) - share; },
-                     fold.test.size(0), fold.train, used);
+  void closed_predictors(const std::vector<bool>& used) {
+    std::vector<std::vector<PanelMatrix>> matrices(folds_.size(), std::vector<PanelMatrix>(used.size()));
+    each(static_cast<int64_t>(used.size()), [&](int64_t a) {
+      if (!used[a]) return;
+      study_.task.check();
+      const auto residuals = maps_->residuals(a);
+      for (size_t f = 0; f < folds_.size(); ++f) {
+        const auto& train = folds_[f].train;
+        matrices[f][a] =
+            PanelMatrix(-residuals[f].index_select(1, train) - 1 / static_cast<double>(train.size(0)));
+      }
+    });
+    for (size_t f = 0; f < folds_.size(); ++f)
+      predict_inner_.emplace_back(std::move(matrices[f]), folds_[f].test.size(0), folds_[f].train);
   }
 
   // Rows of the basis: weights of the features or, for dual weights, of the training rows; fits of those

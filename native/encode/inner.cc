@@ -147,7 +147,12 @@ bool HeldOutMaps::safe(const Spectrum& lifted, double lift, const std::vector<In
 
 HeldOutMaps::HeldOutMaps(const Spectrum& lifted, double lift, const std::vector<InnerFold>& folds,
                          const at::Tensor& alphas)
-    : lifted_(lifted), lift_(lift), folds_(folds), alphas_(alphas), kept_(alphas.size(0)) {}
+    : lifted_(lifted),
+      lift_(lift),
+      folds_(folds),
+      alphas_(alphas),
+      kept_(alphas.size(0)),
+      bytes_(std::make_unique<std::atomic<int64_t>>(0)) {}
 
 std::vector<at::Tensor> HeldOutMaps::residuals(int64_t a) const {
   if (!kept_[a].empty()) return kept_[a];
@@ -161,7 +166,9 @@ std::vector<at::Tensor> HeldOutMaps::residuals(int64_t a) const {
     const auto inverse = at::cholesky_inverse(lower);
     out.push_back(at::mm(inverse.slice(0, 0, fold.test.size(0)), rows));
   }
-  if (n * n * 8 * static_cast<double>(kept_.size()) <= kOperatorBytes) kept_[a] = out;
+  int64_t bytes = 0;
+  for (const auto& rows : out) bytes += static_cast<int64_t>(rows.nbytes());
+  if (static_cast<double>(*bytes_ += bytes) <= kOperatorBytes) kept_[a] = out;
   return out;
 }
 

@@ -1,5 +1,7 @@
 // Held-out squared errors of every alpha over the inner folds of one outer fold.
 #pragma once
+#include <atomic>
+#include <memory>
 #include <variant>
 
 #include "design.h"
@@ -63,6 +65,7 @@ class HeldOutMaps {
   std::vector<InnerFold> folds_;
   at::Tensor alphas_;
   mutable std::vector<std::vector<at::Tensor>> kept_;
+  std::unique_ptr<std::atomic<int64_t>> bytes_;  // of what is kept
 };
 
 class InnerFolds {

@@ -61,16 +61,11 @@ Predictor::Predictor(const Factor& factor, const at::Tensor& train, int64_t n, c
   });
 }
 
-Predictor::Predictor(const std::function<at::Tensor(int64_t)>& matrix, int64_t m, const at::Tensor& train,
-                     const std::vector<bool>& used)
+Predictor::Predictor(std::vector<PanelMatrix> matrices, int64_t m, const at::Tensor& train)
     : single_(true),
       m_(m),
       train_(train.data_ptr<int64_t>(), train.data_ptr<int64_t>() + train.numel()),
-      packed_(used.size()) {
-  each(static_cast<int64_t>(used.size()), [&](int64_t a) {
-    if (used[a]) packed_[a] = PanelMatrix(matrix(a));
-  });
-}
+      packed_(std::move(matrices)) {}
 
 at::Tensor Predictor::predict(const at::Tensor& y, const std::vector<int64_t>& chosen) const {
   return single_ ? predict_single(y, chosen) : predict_double(y, chosen);

@@ -3,8 +3,6 @@
 #include "factor.h"
 #include "panels.h"
 
-#include <functional>
-
 namespace cortune {
 
 // Predictions (or weights: whatever the rows of `factor.basis` are) without intercept. One of two ways, by
@@ -17,8 +15,7 @@ class Predictor {
   Predictor(const Factor& factor, const at::Tensor& train, int64_t n, const at::Tensor& alphas,
             const std::vector<bool>& used, int64_t targets, at::ScalarType dtype);
   // In float32, from a matrix [m, n'] for each alpha in use.
-  Predictor(const std::function<at::Tensor(int64_t)>& matrix, int64_t m, const at::Tensor& train,
-            const std::vector<bool>& used);
+  Predictor(std::vector<PanelMatrix> matrices, int64_t m, const at::Tensor& train);
 
   // Places of the training rows.
   const std::vector<int32_t>& train() const { return train_; }

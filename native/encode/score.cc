@@ -102,7 +102,8 @@ CORTUNE_SIMD void moments_of_eight(const float* predictions, const float* panel,
     y_varies |= *reinterpret_cast<const Eight*>(y) != y0;
   }
   const auto mp = sp / static_cast<double>(m), my = sy / static_cast<double>(m);
-  const auto added = load(shift);
+  Vec<double> added;
+  for (int j = 0; j < kEight; ++j) added[j] = shift[j];
   Vec<double> pp = {}, yy = {}, py = {}, error = {}, bias = {};
   for (int64_t i = 0; i < m; ++i) {
     Vec<double> p, y;
