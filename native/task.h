@@ -21,9 +21,14 @@ struct Progress {
 class Task {
  public:
   explicit Task(std::function<void(Progress)> report = {}) : report_(std::move(report)) {}
+  // A part of `whole`, which ends with it.
+  Task(const Task& whole, std::function<void(Progress)> report)
+      : whole_(&whole), report_(std::move(report)) {}
 
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
-  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+  bool cancelled() const {
+    return cancelled_.load(std::memory_order_relaxed) || (whole_ && whole_->cancelled());
+  }
 
   // Call between pieces of work of at most some 100 ms.
   void check() const {
@@ -38,6 +43,7 @@ class Task {
 
  private:
   std::atomic<bool> cancelled_{false};
+  const Task* whole_ = nullptr;
   std::function<void(Progress)> report_;
 };
 

@@ -209,6 +209,8 @@ export interface TuneArgs extends PackedExamples {
   /** Forward and backward passes whose gradients add up to one update. */
   passes: number;
   batch: number;
+  /** Lanes of one pass at most, 0 for all: the others wait for their turn. Fewer take less memory. */
+  together: number;
   /** Blocks are computed again in the backward pass instead of keeping what it needs. */
   checkpointing: boolean;
   /** 'bf16': products with the model's weights in bfloat16 (sums in float32), everything else in float32. */

@@ -17,6 +17,14 @@ export interface PassSize {
   scored: number;
 }
 
+/** Rows of a pass from which on more lanes in it no longer make a thread faster (measured: they meet below 200). */
+const kRowsPerThread = 256;
+
+/** Lanes of one pass, where a pass of one has so many tokens: as few as keep the processor busy, for each takes memory. */
+export function lanesTogether(tokens: number): number {
+  return Math.ceil((kRowsPerThread * native().info().threads) / tokens);
+}
+
 /** Lanes of one kind. */
 export interface LanePart {
   footprint: Footprint;
@@ -95,25 +103,37 @@ function atMoments({ tokens: small, live }: Footprint, tokens: number): { shared
 }
 
 /**
- * Bytes that a lane batch takes beyond the model: values, gradients and moments of the lanes, what forward and backward pass hold at their
- * worst moment, and the logits.
+ * Bytes that a lane batch takes beyond the model: its lanes' values, and what the most costly turn of them takes (see TuneArgs.together).
  * @param bestStates lanes keep a copy of their best state (early stopping).
+ * @param together lanes of a turn at most.
  */
-export function laneBytes(model: Model, parts: readonly LanePart[], pass: PassSize, bestStates = false): number {
+export function laneBytes(
+  model: Model,
+  parts: readonly LanePart[],
+  pass: PassSize,
+  { bestStates = false, together = lanesTogether(pass.tokens) }: { bestStates?: boolean; together?: number } = {},
+): number {
+  const lanes = parts.flatMap(({ footprint, lanes }) => Array.from({ length: lanes }, () => footprint));
+  const turns = Math.ceil(lanes.length / together);
+  const takes = Array.from({ length: turns }, (_, turn) => {
+    const own = lanes.slice(Math.floor((turn * lanes.length) / turns), Math.floor(((turn + 1) * lanes.length) / turns));
+    return turnBytes(model, own, pass, bestStates);
+  });
+  // With turns the lanes of one are copies.
+  const values = turns === 1 ? 0 : lanes.reduce((sum, { state }) => sum + state, 0);
+  return values + Math.max(...takes);
+}
+
+/** Values, gradients and moments of lanes of one pass, what forward and backward pass hold at their worst moment, and the logits. */
+function turnBytes(model: Model, lanes: readonly Footprint[], pass: PassSize, bestStates: boolean): number {
   const { vocabSize, hiddenSize } = model.config;
-  const count = parts.reduce((sum, { lanes }) => sum + lanes, 0);
-  const state = parts.reduce(
-    (sum, { footprint: { state, trained }, lanes }) => sum + lanes * (state + (bestStates ? 3 : 2) * trained),
-    0,
-  );
-  const each = parts.map(({ footprint }) => atMoments(footprint, pass.tokens));
-  const moments = each[0]!.shared.map((shared, m) =>
-    parts.reduce((sum, { lanes }, i) => sum + lanes * each[i]!.lane[m]!, shared),
-  );
+  const state = lanes.reduce((sum, { state, trained }) => sum + state + (bestStates ? 3 : 2) * trained, 0);
+  const each = lanes.map((footprint) => atMoments(footprint, pass.tokens));
+  const moments = each[0]!.shared.map((shared, m) => each.reduce((sum, { lane }) => sum + lane[m]!, shared));
   // The rows' states and their gradients, and one chunk of logits.
-  const rows = Math.min(count * pass.scored, Math.max(16, Math.floor(kChunkLogits / vocabSize)));
-  const loss = kFloat * (2 * count * pass.scored * hiddenSize + rows * vocabSize);
-  return state + Math.max(...moments) + loss;
+  const scored = lanes.length * pass.scored;
+  const rows = Math.min(scored, Math.max(16, Math.floor(kChunkLogits / vocabSize)));
+  return state + Math.max(...moments) + kFloat * (2 * scored * hiddenSize + rows * vocabSize);
 }
 
 /** Of each trained number: its value, gradient and two moments. */
@@ -141,11 +161,11 @@ export function divideLanes(
   model: Model,
   lanes: readonly { name: string; stackable: boolean; footprint: Footprint }[],
   pass: PassSize,
-  { limit, used, bestStates = false }: { limit: number; used: number; bestStates?: boolean },
+  { limit, used, ...how }: { limit: number; used: number; bestStates?: boolean; together?: number },
 ): number[][] {
   const takes = (batch: readonly number[]) => {
     const parts = batch.map((k) => ({ footprint: lanes[k]!.footprint, lanes: 1 }));
-    return used + laneBytes(model, parts, pass, bestStates);
+    return used + laneBytes(model, parts, pass, how);
   };
   const batches: number[][] = [];
   for (const [k, lane] of lanes.entries()) {

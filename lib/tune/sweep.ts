@@ -36,8 +36,12 @@ async function divide(model: Model, { data, lanes }: Prepared, options: SweepOpt
     found.set(key, footprint);
     measured.push({ name: method.name, stackable: method.stackable, footprint });
   }
-  const limits = { limit: options.memory, used: process.memoryUsage().rss, bestStates: options.patience !== undefined };
-  return divideLanes(model, measured, pass, limits);
+  return divideLanes(model, measured, pass, {
+    limit: options.memory,
+    used: process.memoryUsage().rss,
+    bestStates: options.patience !== undefined,
+    ...(options.halving ? { together: lanes.length } : {}),
+  });
 }
 
 /** Neighbouring runs of methods that stack are one batch. */

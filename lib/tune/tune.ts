@@ -9,6 +9,7 @@ import { positive, share } from './checks.js';
 import type { Example, Objective, Packing } from './examples.js';
 import { type Halving, planRungs } from './halving.js';
 import { Lanes } from './lanes.js';
+import { lanesTogether, largestPass } from './memory.js';
 import { methodOptions } from './methods.js';
 import { groupLanes, type PlannedLane, planRun, type RunOptions, runsOf, type SharedRunOptions } from './runs.js';
 import { scheduleFactors } from './schedule.js';
@@ -179,6 +180,7 @@ export async function tune(model: Model, examples: readonly Example[], options: 
     steps,
     passes: accumulate,
     batch,
+    together: options.halving ? 0 : lanesTogether(largestPass(data, batch).tokens),
     checkpointing: options.checkpointing ?? false,
     precision: precisionOf(options.precision),
     validation: data.held,

@@ -3,6 +3,8 @@
 
 #include <ATen/Parallel.h>
 
+#include "../ops/allocator.h"
+
 namespace cortune {
 
 ComputeThread::ComputeThread() : thread_([this] { run(); }) {}
@@ -32,6 +34,11 @@ void ComputeThread::set_threads(int threads) {
   threads_ = threads;
 }
 
+int ComputeThread::threads() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return threads_ > 0 ? threads_ : at::get_num_threads();
+}
+
 void ComputeThread::run() {
   int threads_set = 0;
   for (;;) {
@@ -46,7 +53,7 @@ void ComputeThread::run() {
       current_ = item.task;
       threads = threads_;
     }
-    if (threads != threads_set) {
+    if (threads != threads_set && threads > 0) {
       at::set_num_threads(threads);
       threads_set = threads;
     }
@@ -57,6 +64,7 @@ void ComputeThread::run() {
     item = {};  // frees what the task held before it is said to be over
     std::lock_guard<std::mutex> lock(mutex_);
     current_.reset();
+    if (queue_.empty()) release_held_memory();
   }
 }
 

@@ -23,6 +23,8 @@ class ComputeThread {
 
   void submit(std::shared_ptr<Task> task, std::function<void()> work);
   void set_threads(int threads);
+  // How many compute now.
+  int threads();
 
  private:
   struct Item {

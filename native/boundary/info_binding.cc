@@ -31,7 +31,7 @@ Napi::Value info(const Napi::CallbackInfo& call) {
   auto object = Napi::Object::New(env);
   object.Set("libtorch", Napi::String::New(env, TORCH_VERSION));
   object.Set("cpuCapability", Napi::String::New(env, at::get_cpu_capability()));
-  object.Set("threads", Napi::Number::New(env, at::get_num_threads()));
+  object.Set("threads", Napi::Number::New(env, Environment::of(env).compute().threads()));
   object.Set("bf16", Napi::Boolean::New(env, units.amx || units.avx512));
   object.Set("amx", Napi::Boolean::New(env, units.amx));
   object.Set("cuda", Napi::Boolean::New(env, at::globalContext().hasCUDA()));

@@ -50,6 +50,7 @@ TrainArgs read_train_args(const Args& args) {
   train.steps = args.integer("steps");
   train.passes = args.integer("passes");
   train.batch = args.integer("batch");
+  train.together = args.integer("together");
   train.checkpointing = args.flag("checkpointing");
   train.half = read_half(args);
   if (args.has("validation")) train.validation = read_examples(args.object("validation"), tokens);
@@ -75,7 +76,7 @@ Tuned run_tune(const Model& model, const std::vector<MethodSpec>& methods, int64
   const int64_t count = lanes->lanes();
   if (from) lanes->start_from(*from);
   lanes->set_half(args.half);
-  auto result = train(model, *lanes, *make_objective(objective, lanes->head()), args, task);
+  auto result = train(model, *lanes, objective, args, task);
   lanes->set_half(false);
   if (lanes->lanes() < count) lanes = std::make_shared<LaneSet>(model, methods, outputs);
   for (size_t k = 0; k < result.states.size(); ++k)

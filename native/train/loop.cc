@@ -268,10 +268,89 @@ class Run {
 
 }  // namespace
 
-TrainResult train(const Model& model, LaneSet& set, const Objective& objective, const TrainArgs& args,
+namespace {
+
+// Columns [range) of a table of K columns.
+std::vector<double> columns(const std::vector<double>& table, int64_t count, const LaneRange& range) {
+  std::vector<double> part;
+  for (size_t row = 0; row < table.size(); row += count) {
+    const auto first = table.begin() + static_cast<int64_t>(row) + range.first;
+    part.insert(part.end(), first, first + range.count);
+  }
+  return part;
+}
+
+void put_columns(std::vector<double>& table, int64_t count, const LaneRange& range,
+                 const std::vector<double>& part) {
+  const auto rows = static_cast<int64_t>(part.size()) / range.count;
+  if (static_cast<int64_t>(table.size()) < rows * count) table.resize(rows * count, kNone);
+  for (int64_t row = 0; row < rows; ++row)
+    std::copy_n(part.begin() + row * range.count, range.count, table.begin() + row * count + range.first);
+}
+
+// Lanes in turns, each turn a set of its own whose states go back to their places.
+class Turns {
+ public:
+  Turns(const Model& model, LaneSet& set, const std::string& objective, const TrainArgs& args,
+        const Task& task)
+      : model_(model), set_(set), objective_(objective), args_(args), task_(task), lanes_(set.lanes()) {}
+
+  TrainResult train() {
+    const int64_t turns = (lanes_ + args_.together - 1) / args_.together;
+    for (int64_t turn = 0; turn < turns; ++turn) {
+      const int64_t first = turn * lanes_ / turns;
+      take_turn({first, (turn + 1) * lanes_ / turns - first}, turn, turns);
+    }
+    return std::move(result_);
+  }
+
+ private:
+  void take_turn(const LaneRange& range, int64_t turn, int64_t turns) {
+    auto args = args_;
+    args.schedule = columns(args_.schedule, lanes_, range);
+    auto part = set_.part(range);
+    const Task task(task_, [&](Progress progress) {
+      std::vector<double> values;
+      put_columns(values, lanes_, range, progress.values);
+      task_.progress(turn * args_.steps + progress.done, turns * args_.steps, progress.stage, values);
+    });
+    const auto objective = make_objective(objective_, part.head());
+    auto own = Run(model_, part, *objective, args, task).train();
+    for (int64_t k = 0; k < range.count; ++k)
+      set_.load(range.first + k, own.states[k].empty() ? part.state(k) : own.states[k]);
+    merge(range, own);
+  }
+
+  void merge(const LaneRange& range, const TrainResult& own) {
+    const auto append = [](auto& all, const auto& more) { all.insert(all.end(), more.begin(), more.end()); };
+    put_columns(result_.losses, lanes_, range, own.losses);
+    put_columns(result_.validation, lanes_, range, own.validation);
+    append(result_.failed_at, own.failed_at);
+    append(result_.stopped_at, own.stopped_at);
+    append(result_.stopped_by, own.stopped_by);
+    append(result_.best_at, own.best_at);
+    result_.states.resize(lanes_);
+    if (own.validated_at.size() > result_.validated_at.size()) result_.validated_at = own.validated_at;
+  }
+
+  const Model& model_;
+  LaneSet& set_;
+  const std::string& objective_;
+  const TrainArgs& args_;
+  const Task& task_;
+  const int64_t lanes_;
+  TrainResult result_;
+};
+
+}  // namespace
+
+TrainResult train(const Model& model, LaneSet& set, const std::string& objective, const TrainArgs& args,
                   const Task& task) {
-  check_train_args(model, objective, args, set.lanes());
-  return Run(model, set, objective, args, task).train();
+  const auto scored = make_objective(objective, set.head());
+  check_train_args(model, *scored, args, set.lanes());
+  if (args.together > 0 && args.together < set.lanes())
+    return Turns(model, set, objective, args, task).train();
+  return Run(model, set, *scored, args, task).train();
 }
 
 }  // namespace cortune

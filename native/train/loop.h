@@ -1,5 +1,6 @@
 // The training loop: K lanes in lockstep on the same batches of sequences, no lane ever seeing another's
-// gradient. A lane that diverges, stops early or falls behind leaves the batch; the others go on.
+// gradient; or so many of them at a time, which takes less memory and, from some hundred rows in a pass on, no
+// more time. A lane that diverges, stops early or falls behind leaves the batch; the others go on.
 #pragma once
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ struct TrainArgs {
   int64_t batch = 0;
   std::vector<double> schedule;  // [steps, K] factor on each lane's rate
   AdamWOptions optimiser{};
+  int64_t together = 0;  // lanes of one pass at most; 0 for all. Others wait for their turn.
   bool checkpointing = false;
   bool half = false;  // products with weights in bfloat16
 
@@ -40,8 +42,9 @@ struct TrainResult {
   std::vector<NamedTensors> states;
 };
 
-// `set` holds in the end the lanes that were not dropped.
-TrainResult train(const Model& model, LaneSet& set, const Objective& objective, const TrainArgs& args,
+// `set` holds in the end the lanes that were not dropped. `objective` is the name of one (see
+// make_objective).
+TrainResult train(const Model& model, LaneSet& set, const std::string& objective, const TrainArgs& args,
                   const Task& task);
 
 }  // namespace cortune

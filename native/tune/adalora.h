@@ -15,6 +15,7 @@ namespace cortune {
 class AdaLora : public Method {
  public:
   AdaLora(const Model& model, MethodSpec spec);
+  std::unique_ptr<Method> clone() const override { return std::make_unique<AdaLora>(*this); }
 
   std::optional<LinearEffect> linear(const std::string& module) const override;
   at::Tensor penalty() const override;

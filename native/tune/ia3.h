@@ -9,6 +9,7 @@ namespace cortune {
 class Ia3 : public Method {
  public:
   Ia3(const Model& model, MethodSpec spec);
+  std::unique_ptr<Method> clone() const override { return std::make_unique<Ia3>(*this); }
 
   std::optional<LinearEffect> linear(const std::string& module) const override;
   void visit(const Visit& visit) override;

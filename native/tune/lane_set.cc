@@ -1,6 +1,8 @@
 // Methods side by side.
 #include "lane_set.h"
 
+#include <numeric>
+
 namespace cortune {
 
 LaneSet::LaneSet(const Model& model, std::vector<MethodSpec> specs, int64_t outputs) {
@@ -132,6 +134,17 @@ void LaneSet::start_from(const LaneSet& from) {
   }
 }
 
+LaneSet LaneSet::part(const LaneRange& range) const {
+  LaneSet set;
+  for (const auto& each : parts_) set.parts_.push_back({each.method->clone(), each.lanes});
+  set.half_ = half_;
+  if (head_) set.head_ = std::make_shared<Head>(*head_);
+  std::vector<int64_t> lanes(range.count);
+  std::iota(lanes.begin(), lanes.end(), range.first);
+  set.keep(lanes);
+  return set;
+}
+
 void LaneSet::keep(const std::vector<int64_t>& lanes) {
   std::vector<Part> kept;
   for (auto& part : parts_) {
@@ -140,7 +153,7 @@ void LaneSet::keep(const std::vector<int64_t>& lanes) {
       if (lane >= part.lanes.first && lane < part.lanes.first + part.lanes.count)
         own.push_back(lane - part.lanes.first);
     if (own.empty()) continue;
-    if (static_cast<int64_t>(own.size()) < part.lanes.count) part.method->keep(own);
+    part.method->keep(own);
     kept.push_back(std::move(part));
   }
   if (kept.empty()) fail(Code::kArgument, "Expected at least one lane to go on, got none.");

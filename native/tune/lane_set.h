@@ -46,6 +46,8 @@ class LaneSet : public Delta {
   // Every lane begins where the one lane of `from` stands (same method, targets and rank, else kFormat), with
   // its head if it has one.
   void start_from(const LaneSet& from);
+  // A set of its own of these lanes, where they stand; as precise as this one.
+  LaneSet part(const LaneRange& range) const;
   // Goes on with these lanes only; they must be ascending.
   void keep(const std::vector<int64_t>& lanes);
   int64_t bytes() const;
@@ -55,6 +57,7 @@ class LaneSet : public Delta {
     std::unique_ptr<Method> method;
     LaneRange lanes;
   };
+  LaneSet() = default;
   const Part& part_of(int64_t lane) const;
   void number_lanes();
 

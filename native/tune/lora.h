@@ -14,6 +14,7 @@ namespace cortune {
 class Lora : public Method {
  public:
   Lora(const Model& model, MethodSpec spec);
+  std::unique_ptr<Method> clone() const override { return std::make_unique<Lora>(*this); }
 
   at::Tensor parameter(const std::string& name) const override;
   std::optional<LinearEffect> linear(const std::string& module) const override;

@@ -44,6 +44,9 @@ class Method {
   explicit Method(MethodSpec spec) : spec_(std::move(spec)) {}
   virtual ~Method() = default;
 
+  // The same with the same tensors, until one of the two keeps some lanes only.
+  virtual std::unique_ptr<Method> clone() const = 0;
+
   int64_t lanes() const { return static_cast<int64_t>(spec_.lanes.size()); }
   const MethodSpec& spec() const { return spec_; }
   void check(const Parameters& parameters) const;

@@ -10,6 +10,7 @@ namespace cortune {
 class PTuning : public Method {
  public:
   PTuning(const Model& model, MethodSpec spec);
+  std::unique_ptr<Method> clone() const override { return std::make_unique<PTuning>(*this); }
 
   at::Tensor prompt() const override;
   void visit(const Visit& visit) override;

@@ -11,6 +11,7 @@ namespace cortune {
 class PrefixTuning : public Method {
  public:
   PrefixTuning(const Model& model, MethodSpec spec);
+  std::unique_ptr<Method> clone() const override { return std::make_unique<PrefixTuning>(*this); }
 
   at::Tensor prefix() const override;
   void visit(const Visit& visit) override;

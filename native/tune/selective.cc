@@ -186,8 +186,10 @@ void Selective::choose_modules() {
 
 void Selective::keep_more(const std::vector<int64_t>& lanes) {
   const auto index = at::tensor(lanes, at::kLong);
-  for (auto& selection : selections_)
+  for (auto& selection : selections_) {
+    selection = std::make_shared<Selection>(*selection);  // a clone has the old one
     if (selection->mask.defined()) selection->mask = selection->mask.index_select(0, index);
+  }
   std::vector<at::Generator> draws;
   for (const auto lane : lanes) draws.push_back(draws_[lane]);
   draws_ = std::move(draws);

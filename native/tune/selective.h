@@ -15,6 +15,7 @@ namespace cortune {
 class Selective : public Whole {
  public:
   Selective(const Model& model, MethodSpec spec);
+  std::unique_ptr<Method> clone() const override { return std::make_unique<Selective>(*this); }
 
   at::Tensor parameter(const std::string& name) const override;
   void visit(const Visit& visit) override;

@@ -11,6 +11,7 @@ namespace cortune {
 class Vera : public Method {
  public:
   Vera(const Model& model, MethodSpec spec);
+  std::unique_ptr<Method> clone() const override { return std::make_unique<Vera>(*this); }
 
   at::Tensor parameter(const std::string& name) const override;
   std::optional<LinearEffect> linear(const std::string& module) const override;

@@ -11,6 +11,7 @@ namespace cortune {
 class Whole : public Method {
  public:
   Whole(const Model& model, MethodSpec spec);
+  std::unique_ptr<Method> clone() const override { return std::make_unique<Whole>(*this); }
 
   at::Tensor parameter(const std::string& name) const override;
   void visit(const Visit& visit) override;

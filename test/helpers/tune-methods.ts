@@ -69,6 +69,7 @@ export function argsOf(
     order: Int32Array.from(data.order.flat()),
     steps,
     passes: 1,
+    together: 0,
     batch,
     checkpointing: false,
     precision: 'fp32',

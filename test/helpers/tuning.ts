@@ -53,6 +53,7 @@ export function tuneArgs(
     order: Int32Array.from(golden.order.flat()),
     steps: golden.order.length,
     passes: 1,
+    together: 0,
     batch: golden.order[0]!.length,
     checkpointing: false,
     precision: 'fp32',

@@ -57,6 +57,7 @@ function tune(model, onProgress, steps = 20_000) {
       order: Int32Array.from({ length: steps * 2 }, (_, i) => i % 4),
       steps,
       passes: 1,
+      together: 0,
       batch: 2,
       checkpointing: false,
       precision: 'fp32',

@@ -143,6 +143,7 @@ it('masked tokens: has the ten losses of peft', async () => {
     order: Int32Array.from({ length: kSteps * examples.length }, (_, i) => i % examples.length),
     steps: kSteps,
     passes: 1,
+    together: 0,
     batch: examples.length,
     checkpointing: false,
     precision: 'fp32',
