@@ -40,7 +40,7 @@ async function divide(model: Model, { data, lanes }: Prepared, options: SweepOpt
     limit: options.memory,
     used: process.memoryUsage().rss,
     bestStates: options.patience !== undefined,
-    ...(options.halving ? { together: lanes.length } : {}),
+    ...(options.halving ? { together: lanes.length } : options.together ? { together: options.together } : {}),
   });
 }
 

@@ -50,6 +50,8 @@ export interface TuneOptions extends JobOptions, SharedRunOptions {
   halving?: Halving;
   /** Blocks are computed again in the backward pass: less memory, about a third more time, the same losses. Default false. */
   checkpointing?: boolean;
+  /** Lanes of one pass; the others wait for their turn. Fewer take less memory. Default: as many as keep the processor busy; with `halving`, all. */
+  together?: number;
   /** Products with the model's weights in float32 (default) or bfloat16: faster where the processor has AMX or AVX512-BF16. */
   precision?: Precision;
   /** Lanes of one lane to start from instead of fresh ones (an adapter loaded before). */
@@ -93,6 +95,13 @@ function evaluation(options: TuneOptions, steps: number): Pick<TuneArgs, 'every'
     every: positive('evaluateEvery', evaluateEvery ?? Math.max(1, Math.round(steps / 10)), count),
     patience: patience === undefined ? 0 : positive('patience', patience, count),
   };
+}
+
+/** Lanes of one pass; halving compares them all after each rung, so they have to be at the same step. */
+function turnsOf({ together, halving }: TuneOptions, tokens: number): number {
+  if (halving && together !== undefined)
+    throw expected('together', 'left out with `halving`: all runs go on side by side', together);
+  return halving ? 0 : positive('together', together ?? lanesTogether(tokens), { integer: true });
 }
 
 /** What `tune` will do: checked options, data and lanes. */
@@ -180,7 +189,7 @@ export async function tune(model: Model, examples: readonly Example[], options: 
     steps,
     passes: accumulate,
     batch,
-    together: options.halving ? 0 : lanesTogether(largestPass(data, batch).tokens),
+    together: turnsOf(options, largestPass(data, batch).tokens),
     checkpointing: options.checkpointing ?? false,
     precision: precisionOf(options.precision),
     validation: data.held,

@@ -1,6 +1,6 @@
 // The training loop: K lanes in lockstep on the same batches of sequences, no lane ever seeing another's
-// gradient; or so many of them at a time, which takes less memory and, from some hundred rows in a pass on, no
-// more time. A lane that diverges, stops early or falls behind leaves the batch; the others go on.
+// gradient; or so many of them at a time, which takes less memory and, from some hundred rows in a pass on,
+// no more time. A lane that diverges, stops early or falls behind leaves the batch; the others go on.
 #pragma once
 #include <string>
 #include <vector>

@@ -1,6 +1,9 @@
 /** Lanes of every method in one batch: one that diverges leaves, gradients add up over passes, blocks are computed again; each as if alone. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../lib/model/load.js';
+import { runJob } from '../../lib/native/jobs.js';
+import { native } from '../../lib/native/load.js';
+import { nextTokens, packSequences } from '../../lib/tune/examples.js';
 import { kMethods } from '../../lib/tune/methods.js';
 import type { RunOptions } from '../../lib/tune/runs.js';
 import { type TuneOptions, type TuneResult, tune } from '../../lib/tune/tune.js';
@@ -44,6 +47,14 @@ async function together(more: TuneOptions = {}, which: readonly RunOptions[] = r
   return result;
 }
 
+/** Losses of the lanes on a text, by the state they ended with; those that are lost left out. */
+async function heldLosses(result: TuneResult): Promise<number[]> {
+  const { ids } = model.tokenizer.encode(kHeld[0]!);
+  const examples = packSequences([{ ids, labels: nextTokens(ids, 1) }]);
+  const args = { model: model.handle, objective: 'causal' as const, ...examples, lanes: result.lanes.handle };
+  return [...(await runJob(() => native().modelLoss(args)))].filter((_, k) => k !== kWild);
+}
+
 it('covers the methods that stack', () => expect(kStacking.length).toBeGreaterThan(5));
 
 it('the others end as if the one that diverged had not been there', async () => {
@@ -57,6 +68,26 @@ it('the others end as if the one that diverged had not been there', async () => 
     const last = (result: TuneResult, lane: number) => [result.validation[lane]!.at(-1)!.loss];
     expectEachClose(last(all, k), last(solo, 0), kTolerance, `${each.method}, held out`);
   }
+});
+
+it('lanes that take turns end as those that go side by side', async () => {
+  const held = { validation: kHeld, evaluateEvery: 2, patience: 2 };
+  const seen: number[] = [];
+  const onProgress = ({ done, total }: { done: number; total: number }) => seen.push(done / total);
+  const [all, turns] = [await together(held), await together({ ...held, together: 3, onProgress })];
+  expect(turns.failed).toEqual(all.failed);
+  expect(turns.stopped).toEqual(all.stopped);
+  expect(turns.best).toEqual(all.best);
+  const last = (result: TuneResult, k: number) => result.validation[k]!.map(({ loss }) => loss);
+  for (const [k, { method }] of runs.entries()) {
+    const updates = all.failed[k] ?? all.stopped[k]?.updates ?? all.losses[k]!.length;
+    expectEachClose(turns.losses[k]!.slice(0, updates), all.losses[k]!.slice(0, updates), kTolerance, method!);
+    expectEachClose(last(turns, k), last(all, k), kTolerance, `${method}, held out`);
+  }
+  const [states, expected] = await Promise.all([turns, all].map(heldLosses));
+  expectEachClose(states!, expected!, kTolerance, 'the states in the end');
+  expect(seen.at(-1)).toBe(1);
+  expect(seen.every((share, i) => i === 0 || share >= seen[i - 1]!)).toBe(true);
 });
 
 it('blocks computed again give the same losses', async () => {

@@ -21,6 +21,7 @@ const [method] = groupLanes([lanes[0]]); // they differ in their rates only
 const footprint = await measureLane(model, method, what);
 const used = process.memoryUsage.rss();
 const pass = largestPass(data, options.batch);
-const estimate = used + laneBytes(model, [{ footprint, lanes: lanes.length }], pass, { bestStates: options.patience !== undefined });
+const estimate =
+  used + laneBytes(model, [{ footprint, lanes: lanes.length }], pass, { bestStates: options.patience !== undefined });
 const { lanes: tuned } = await tune(model, texts, options);
 console.log(JSON.stringify({ estimate, used, peak: kib('VmHWM') * 1024, lanes: tuned.count, pass }));
