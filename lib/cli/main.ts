@@ -23,6 +23,11 @@ export const kCommands: Entry[] = [
   { name: 'doctor', describe: 'Show what is set up, and how to mend what is not', load: () => import('./doctor.js') },
   { name: 'models', describe: 'List known models, show one, or fetch it', load: () => import('./models.js') },
   {
+    name: 'data',
+    describe: 'List known data sets, show one, or check a downloaded copy',
+    load: () => import('./data.js'),
+  },
+  {
     name: 'methods',
     describe: 'List the tuning methods, their options and what they train',
     load: () => import('./methods.js'),

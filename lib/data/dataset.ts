@@ -6,7 +6,7 @@ import { CortuneError, expected } from '../errors.js';
 import { parseDetrend } from './detrend.js';
 import { hashFile } from './formats/bytes.js';
 import { dataFolder, descriptionPath, findValues } from './paths.js';
-import { prepareResponses, subjectLabel } from './responses.js';
+import { prepareResponses, type SubjectResponses, subjectLabel } from './responses.js';
 import { type DatasetDescription, kDatasetSchema, kSubjectModes, type SubjectMode } from './schema.js';
 import { readStimuli, volumeTime } from './stimuli.js';
 import { chooseRuns, type ReadSubject, readSubject } from './subjects.js';
@@ -66,6 +66,7 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
     stimuli,
     groups,
     files,
+    taken,
     notes: left,
   } = await readStimuli(root, description.stimuli, values, { runs, runRows, tr });
   for (const each of [...files, ...read.flatMap((one) => one.files)])
@@ -77,7 +78,7 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
       `${file}: Expected \`stimuli.group\` to name the column of runs, as \`responses.per_run\` is true, got none.`,
     );
   const prepared = prepareResponses(
-    read.flatMap((one) => one.subjects),
+    read.flatMap((one) => one.subjects.map((subject) => (taken ? takeRows(subject, taken) : subject))),
     {
       subjects: mode,
       detrend: form,
@@ -99,6 +100,19 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
     ...(groups && { groups }),
     notes: [...description.notes, ...notes, ...prepared.notes, ...left, ...rowNotes],
   };
+}
+
+/** The rows of the responses that belong to the stimuli taken. */
+function takeRows(subject: SubjectResponses, { rows, of }: { rows: readonly number[]; of: number }): SubjectResponses {
+  const { data: from, rows: there, columns } = subject.matrix;
+  if (there !== of)
+    throw new CortuneError(
+      'ERR_DATA',
+      `${subject.name}: Expected a row for each of the ${of} stimuli of which \`where\` and \`order\` take some, got ${there}.`,
+    );
+  const data = new Float32Array(rows.length * columns);
+  for (const [to, row] of rows.entries()) data.set(from.subarray(row * columns, (row + 1) * columns), to * columns);
+  return { ...subject, matrix: { data, rows: rows.length, columns } };
 }
 
 function checkRuns(read: readonly ReadSubject[], runRows: readonly number[]): void {

@@ -30,6 +30,11 @@ const fileBelow = (variables: readonly string[]) => listOf(pathBelow(variables),
 /** One file at one place. */
 const oneFile = pathBelow(['subject', 'variant']);
 
+/** Rows by the values that columns have in them; `{variant}` stands for the variant. */
+const where = z.record(z.string(), listOf(label, 'a value or a list of values'), {
+  error: 'columns, each with the values wanted',
+});
+
 const words = section('the stimuli', {
   kind: z.literal('words'),
   /** A TextGrid, WebVTT or SRT, or a table with a header (BIDS events too). With {run}: a file a run. */
@@ -41,10 +46,10 @@ const words = section('the stimuli', {
   onset: text('a column').default('onset'),
   offset: text('a column').default('offset'),
   duration: text('a column').default('duration'),
+  /** Names of the columns of a table without a header. */
+  header: listOf(text('a column'), 'a list of columns').optional(),
   /** Table: rows to read, by the values that columns have in them. */
-  where: z
-    .record(z.string(), listOf(label, 'a value or a list of values'), { error: 'columns, each with the values wanted' })
-    .optional(),
+  where: where.optional(),
   /** Labels that are no words; the empty label never is one. */
   skip: listOf(z.string({ error: 'a label' }), 'a label or a list of labels').default(['sp', 'sil']),
   /** Seconds per volume; by default those of `sidecar`, else of a NIfTI file's header. */
@@ -64,6 +69,9 @@ const trials = section('the stimuli', {
   passage: text('a column').optional(),
   /** Column that names the run or story of each text, for grouped folds; by default {run}. */
   group: text('a column').optional(),
+  /** Rows to read, and columns of numbers or names that put them into an order; of the responses, too. */
+  where: where.optional(),
+  order: listOf(text('a column'), 'a column or a list of columns', 8).optional(),
 });
 
 /** All places of a file stand for one subject each, or all for one matrix. */
@@ -79,6 +87,8 @@ const responses = section('the responses', {
   runs: listOf(label, 'a list of runs').optional(),
   /** Array of a .npz or HDF5 file, variable of a .mat or .nc, tensor of a .safetensors. */
   key: text('the name of an array').optional(),
+  /** The file has a row a target and a column a stimulus or volume. */
+  transpose: z.boolean({ error: '`true` or `false`' }).optional(),
   /** NIfTI: an image whose voxels other than 0 are read. */
   mask: oneFile.optional(),
   /** NIfTI: masks by the names of their regions. */
@@ -122,6 +132,28 @@ function readable(form: string): boolean {
   }
 }
 
+/** A file of the data set as it is published, for `cortune data check`. */
+const published = section('a file', {
+  /** Variables and `*` stand for anything in one part of the path. */
+  path: pathBelow(['subject', 'run', 'variant']),
+  about: text('what it is').optional(),
+  /** How many files fit the path in the whole data set. */
+  count: integer(1, 1_000_000).optional(),
+  bytes: integer(0, Number.MAX_SAFE_INTEGER).optional(),
+  sha1: hash(40).optional(),
+  /** Shape of the matrix that `responses` reads from it. */
+  rows: integer(1, 1_000_000_000).optional(),
+  columns: integer(1, 1_000_000_000).optional(),
+  /** It is not needed to read the data. */
+  optional: z.boolean({ error: '`true` or `false`' }).default(false),
+});
+
+function hash(length: number) {
+  return text(`${length} hexadecimal digits`).regex(new RegExp(`^[0-9a-f]{${length}}$`), {
+    error: `${length} hexadecimal digits`,
+  });
+}
+
 /** The whole description. */
 export const kDatasetSchema = section('the data set', {
   name: text('a name'),
@@ -136,6 +168,13 @@ export const kDatasetSchema = section('the data set', {
   /** May be left out where they are no texts: the data can then be checked and its responses read. */
   stimuli: z.discriminatedUnion('kind', [words, trials], { error: '`words` or `trials`' }).optional(),
   responses,
+  /** Files as they are published; and a table `path`, `bytes`, `md5` of them beside this description. */
+  files: listOf(published, 'a file or a list of files', 100).default([]),
+  sums: text('the name of a table')
+    .refine((name) => /^[\w.-]+\.tsv$/.test(name), { error: 'the name of a .tsv file beside the description' })
+    .optional(),
+  /** Whether this description was tried on the real files; `of ...` says on which. */
+  tried: z.union([z.boolean(), text('what was tried')], { error: '`true`, `false` or what was tried' }).optional(),
   /** What readers should know. */
   notes: listOf(text('a note'), 'a list of notes').default([]),
   version: integer(1, 1).default(1),

@@ -20,6 +20,8 @@ export interface ReadStimuli {
   groups?: string[];
   files: DataFile[];
   notes: string[];
+  /** Rows of the file that were taken, in order, where not all of them were: those of the responses, too. */
+  taken?: { rows: number[]; of: number };
 }
 
 /** The runs in order, the rows of the responses in each, and seconds per volume. */
@@ -41,11 +43,20 @@ export async function readStimuli(
   const files = perRun
     ? runs.map((run) => dataFile(root, described.file, { ...values, run }))
     : [dataFile(root, described.file, values)];
+  const where = filledValues(described.where, values);
   const read =
     described.kind === 'trials'
-      ? await readTrials(described, files, recorded)
-      : await readWords(described, files, perRun, recorded);
+      ? await readTrials({ ...described, where }, files, recorded)
+      : await readWords({ ...described, where }, files, perRun, recorded);
   return { ...read, files };
+}
+
+type Where = Record<string, string[]> | undefined;
+
+function filledValues(where: Where, values: Record<string, string>): Where {
+  if (where === undefined) return undefined;
+  const filled = (value: string) => value.replace(/\{variant\}/g, values.variant ?? '{variant}');
+  return Object.fromEntries(Object.entries(where).map(([column, wanted]) => [column, wanted.map(filled)]));
 }
 
 /**
@@ -142,35 +153,44 @@ function parseWords(described: Described & { kind: 'words' }, bytes: Uint8Array,
     .sort((a, b) => a.onset - b.onset);
 }
 
-/** Words of a table: with their end, or how long they last. */
-function tableWords(described: Described & { kind: 'words' }, table: Table, name: string): Word[] {
-  const { word, onset, offset, duration, where = {} } = described;
+/** Words of a table: with their end, or how long they last. Words without an onset (a transcript that could not be aligned) are passed over. */
+function tableWords(described: Described & { kind: 'words' }, read: Table, name: string): Word[] {
+  const { word, onset, offset, duration, where = {}, header } = described;
+  const table = header ? { ...read, rows: [header, ...read.rows], lines: [0, ...read.lines] } : read;
   const lasts = !table.rows[0]?.includes(offset) && table.rows[0]?.includes(duration);
-  const conditions = Object.entries(where);
-  const columns = [word, onset, lasts ? duration : offset, ...conditions.map(([column]) => column)];
-  const { cells, lines } = textColumns(table, columns);
+  const conditions = Object.keys(where);
+  const { cells, lines } = textColumns(table, [word, onset, lasts ? duration : offset, ...conditions]);
   const [texts, onsets, ends, ...tested] = cells as [string[], string[], string[], ...string[][]];
-  const rows = texts
-    .map((_, i) => i)
-    .filter((i) => conditions.every(([, values], c) => values.includes(tested[c]![i]!)));
-  if (rows.length === 0 && texts.length > 0)
-    throw new CortuneError(
-      'ERR_DATA',
-      `${name}: Expected rows where ${conditions.map(([column, values], c) => `\`${column}\` is ${values.join(' or ')} (it holds ${[...new Set(tested[c])].slice(0, 6).join(', ')})`).join(' and ')}, got none.`,
-    );
-  return rows.map((i) => {
-    const from = seconds(onsets[i]!, name, lines[i]!, onset);
-    // BIDS writes n/a where it is not known how long an event lasted.
-    const unknown = lasts && /^(n\/a|)$/.test(ends[i]!.trim());
-    const end = unknown ? 0 : seconds(ends[i]!, name, lines[i]!, lasts ? duration : offset);
-    const to = lasts ? from + end : end;
-    if (to < from)
-      throw new CortuneError(
-        'ERR_DATA',
-        `${name}: Expected the offset in line ${lines[i]} at or after its onset ${from}, got ${to}.`,
-      );
-    return { text: texts[i]!.trim(), onset: from, offset: to };
-  });
+  const rows = rowsWhere(where, tested, texts.length, name);
+  return rows
+    .filter((i) => !kUnknown.test(onsets[i]!))
+    .map((i) => {
+      const from = seconds(onsets[i]!, name, lines[i]!, onset);
+      const end = lasts && kUnknown.test(ends[i]!) ? 0 : seconds(ends[i]!, name, lines[i]!, lasts ? duration : offset);
+      const to = lasts ? from + end : end;
+      if (to < from)
+        throw new CortuneError(
+          'ERR_DATA',
+          `${name}: Expected the offset in line ${lines[i]} at or after its onset ${from}, got ${to}.`,
+        );
+      return { text: texts[i]!.trim(), onset: from, offset: to };
+    });
+}
+
+/** As BIDS and others write that a time is not known. */
+const kUnknown = /^\s*(n\/a)?\s*$/;
+
+/** Rows in which every column has one of the values wanted. `cells` has a column for each of them. @throws ERR_DATA when there is none. */
+function rowsWhere(where: NonNullable<Where>, cells: readonly string[][], count: number, name: string): number[] {
+  const conditions = Object.entries(where);
+  const all = Array.from({ length: count }, (_, i) => i);
+  const rows = all.filter((i) => conditions.every(([, values], c) => values.includes(cells[c]![i]!)));
+  if (rows.length > 0 || count === 0) return rows;
+  const wanted = conditions.map(
+    ([column, values], c) =>
+      `\`${column}\` is ${values.join(' or ')} (it holds ${[...new Set(cells[c])].slice(0, 6).join(', ')})`,
+  );
+  throw new CortuneError('ERR_DATA', `${name}: Expected rows where ${wanted.join(' and ')}, got none.`);
 }
 
 function seconds(cell: string, name: string, line: number, column: string): number {
@@ -204,11 +224,33 @@ async function readTrials(
   const recorded = runs?.length === runRows.length && !several ? runs : undefined;
   if (described.group === undefined && recorded)
     groups.push(...recorded.flatMap((run, i) => Array<string>(runRows[i]!).fill(run)));
+  const rows = await takenRows(described, files, texts.length);
+  const some = (labels: string[]) => (rows ? rows.map((row) => labels[row]!) : labels);
   return {
-    stimuli: { kind: 'trials', texts, ...(passages.length > 0 && { passages }) },
-    ...(groups.length > 0 && { groups }),
+    stimuli: { kind: 'trials', texts: some(texts), ...(passages.length > 0 && { passages: some(passages) }) },
+    ...(groups.length > 0 && { groups: some(groups) }),
     notes: [],
+    ...(rows && { taken: { rows, of: texts.length } }),
   };
+}
+
+/** Rows by `where`, in the order of `order`; undefined when all are taken as they are. */
+async function takenRows(
+  { where, order }: Described & { kind: 'trials' },
+  files: readonly DataFile[],
+  count: number,
+): Promise<number[] | undefined> {
+  if (where === undefined && order === undefined) return undefined;
+  if (files.length > 1)
+    throw new CortuneError(
+      'ERR_CONFIG',
+      `${files[0]!.name}: Expected one file of stimuli to take rows by \`where\` or \`order\`, got one a run.`,
+    );
+  const columns = async (names: readonly string[]) => Promise.all(names.map((name) => column(files[0]!, name)));
+  const rows = rowsWhere(where ?? {}, await columns(Object.keys(where ?? {})), count, files[0]!.name);
+  const keys = await columns(order ?? []);
+  const compare = new Intl.Collator('en', { numeric: true }).compare;
+  return rows.sort((a, b) => keys.reduce((before, key) => before || compare(key[a]!, key[b]!), 0) || a - b);
 }
 
 /** A column beside the texts; nothing when none is wanted. */

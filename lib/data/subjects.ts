@@ -1,7 +1,17 @@
 /** Reading the responses of one subject: one file, or a file a run; some columns, voxels of a mask, regions of an atlas. */
 import { CortuneError } from '../errors.js';
+import { checkMatrixSize, readBytes } from './formats/bytes.js';
 import { takeColumns } from './formats/columns.js';
-import { choosesColumns, type MatrixOptions, type NamedMatrix, pickColumns, readMatrix } from './formats/index.js';
+import {
+  choosesColumns,
+  isTable,
+  type MatrixOptions,
+  type NamedMatrix,
+  parseTable,
+  pickColumns,
+  readMatrix,
+} from './formats/index.js';
+import { hasHeader, toMatrix } from './formats/table.js';
 import { type DataFile, dataFile, findValues } from './paths.js';
 import type { SubjectResponses } from './responses.js';
 import type { DatasetDescription } from './schema.js';
@@ -62,7 +72,7 @@ function masksOf(root: string, { mask, masks, atlas, labels }: Described, values
 }
 
 function matrixOptions(root: string, responses: Described, values: Values): MatrixOptions {
-  const { key, mask, masks, atlas, labels, coords, reduce } = responses;
+  const { key, mask, masks, atlas, labels, coords, reduce, transpose } = responses;
   const at = (path: string | undefined) => (path === undefined ? undefined : dataFile(root, [path], values).path);
   return {
     key,
@@ -72,6 +82,7 @@ function matrixOptions(root: string, responses: Described, values: Values): Matr
     labels: at(labels),
     coords,
     reduce,
+    transpose,
   };
 }
 
@@ -82,6 +93,11 @@ async function readPart(
   columns: readonly string[] | undefined,
 ): Promise<NamedMatrix> {
   if (columns === undefined || choosesColumns(path, options)) return await readMatrix(path, { ...options, columns });
+  // Of a table with a header only the columns wanted need to hold numbers.
+  if (isTable(path)) {
+    const table = parseTable(await readBytes(path), name);
+    return hasHeader(table) ? toMatrix(table, columns) : named(toMatrix(table), columns, name);
+  }
   return named(await readMatrix(path, options), columns, name);
 }
 
@@ -106,6 +122,7 @@ function joined(parts: readonly NamedMatrix[], files: readonly DataFile[]): Name
         `${files[i]!.name}: Expected the ${first.columns.length} columns of ${files[0]!.name}, got ${columns.length} that differ.`,
       );
   const rows = parts.reduce((sum, { matrix }) => sum + matrix.rows, 0);
+  checkMatrixSize(files[0]!.name, rows, first.matrix.columns);
   const data = new Float32Array(rows * first.matrix.columns);
   let at = 0;
   for (const { matrix } of parts) {

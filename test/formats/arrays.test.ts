@@ -4,14 +4,14 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type MatrixOptions, readMatrix, readTexts } from '../../lib/data/formats/index.js';
 import { readRecords } from '../../lib/data/formats/records.js';
 import type { Matrix } from '../../lib/data/types.js';
-import { madeFiles, npy } from './made-files.js';
+import { kMakingTime, madeFiles, npy } from './made-files.js';
 
 let folder = '';
 let responses: Matrix;
 beforeAll(async () => {
   folder = await madeFiles();
   responses = npy(folder, 'responses.npy');
-});
+}, kMakingTime);
 const read = (name: string, options: MatrixOptions = {}) => readMatrix(join(folder, name), options);
 const texts = Array.from({ length: 40 }, (_, i) => `Sentence ${i} über ${i * i}.`);
 const names = Array.from({ length: 12 }, (_, i) => `v${i}`);

@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type MatrixOptions, readMatrix } from '../../lib/data/formats/index.js';
-import { madeFiles, npy } from './made-files.js';
+import { kMakingTime, madeFiles, npy } from './made-files.js';
 
 let folder = '';
 beforeAll(async () => {
   folder = await madeFiles();
-});
+}, kMakingTime);
 const at = (name: string) => join(folder, name);
 const read = (name: string, options: MatrixOptions = {}) => readMatrix(at(name), options);
 

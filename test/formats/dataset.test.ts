@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { loadDataset } from '../../lib/data/dataset.js';
 import type { Matrix } from '../../lib/data/types.js';
 import { temporaryFolder } from '../helpers/temporary.js';
-import { madeFiles, npy } from './made-files.js';
+import { kMakingTime, madeFiles, npy } from './made-files.js';
 
 const scratch = temporaryFolder();
 let made = '';
@@ -13,7 +13,7 @@ let responses: Matrix;
 beforeAll(async () => {
   made = await madeFiles();
   responses = npy(made, 'responses.npy');
-});
+}, kMakingTime);
 
 /** A folder with these files (or, of `from`, files that were made) and a dataset.yaml. */
 function dataset(yaml: string, files: Record<string, string | { from: string }>): string {

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { runCli } from '../../lib/cli/main.js';
-import { madeFiles } from './made-files.js';
+import { kMakingTime, madeFiles } from './made-files.js';
 
 let folder = '';
 const at = (name: string) => join(folder, name);
@@ -37,7 +37,7 @@ beforeAll(async () => {
   expect(code).toBe(0);
   expected = scores(json);
   expect(expected[0]![0]!.r).toBeGreaterThan(0.2); // there is something to find
-});
+}, kMakingTime);
 
 it.each<[string, string[]]>([
   ['responses.npz', ['--key', 'responses']],

@@ -9,13 +9,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type MatrixOptions, readMatrix } from '../../lib/data/formats/index.js';
 import { readRecords } from '../../lib/data/formats/records.js';
 import { temporaryFolder } from '../helpers/temporary.js';
-import { madeFiles } from './made-files.js';
+import { kMakingTime, madeFiles } from './made-files.js';
 
 const scratch = temporaryFolder();
 let folder = '';
 beforeAll(async () => {
   folder = await madeFiles();
-});
+}, kMakingTime);
 const read = (name: string, options: MatrixOptions = {}) => readMatrix(join(folder, name), options);
 /** One sentence or two, one line. */
 const sentence = expect.stringMatching(/^[^\n]{10,500}$/);

@@ -48,6 +48,9 @@ function pythonWithPackages(): { python: string; packages?: string } {
   return { python, packages };
 }
 
+/** Installing the packages and making the files may take so long, the first time. */
+export const kMakingTime = 300_000;
+
 /** The folder; made once, by one process at a time. */
 export async function madeFiles(): Promise<string> {
   const folder = join(cacheDir(), `test-files-${hashOf(readFileSync(kMaker), readFileSync(kRequirements))}`);

@@ -209,6 +209,51 @@ events.to_csv("task_events.tsv", sep="\t", index=False, na_rep="n/a")
 with open("task_bold.json", "w") as file:
     json.dump({"RepetitionTime": 1.5, "TaskName": "read"}, file)
 
+# Copies of public data sets, in their layout and small, with numbers drawn at random
+os.makedirs("recipes/pereira2018")
+measured = random.standard_normal((10, 6)).astype("f4")
+measured[:6, 4:] = np.nan  # the third person was in the second experiment only
+xr.DataArray(
+    measured,
+    dims=("presentation", "neuroid"),
+    name="data",
+    coords={
+        "stimulus": ("presentation", [f"S{i}." for i in range(10)]),
+        "experiment": ("presentation", ["384sentences"] * 6 + ["243sentences"] * 4),
+        "passage_label": ("presentation", [f"P{i // 2}" for i in range(10)]),
+        "neuroid_id": ("neuroid", [f"{s}.{v}" for s in ("A", "B", "C") for v in (0, 1)]),
+        "subject": ("neuroid", [s for s in ("A", "B", "C") for _ in (0, 1)]),
+    },
+).to_netcdf("recipes/pereira2018/assy_Pereira2018_language.nc", engine="netcdf4")
+stories = """alternateithicatom souls avatar legacy odetostepfather undertheinfluence howtodraw myfirstdaywiththeyankees naked life stagefright tildeath
+fromboyhoodtofatherhood sloth exorcism haveyoumethimyet adollshouse inamoment theclosetthatateeverything adventuresinsayingyes buck
+swimmingwithastronauts thatthingonmyarm eyespy itsabox hangtime""".split()
+for folder in ("TextGrids", "preprocessed_data/UTS03"):
+    os.makedirs(f"recipes/lebel2023/derivative/{folder}")
+for story in stories:
+    with h5py.File(f"recipes/lebel2023/derivative/preprocessed_data/UTS03/{story}.hf5", "w") as f:
+        f["data"] = random.standard_normal((9, 4))
+    intervals = "".join(f'{at} {at + 1} "{word}"\n' for at, word in enumerate(["sp"] * 11 + ["once", "upon", "{BR}", "a"] + ["time"] * 5))
+    with open(f"recipes/lebel2023/derivative/TextGrids/{story}.TextGrid", "w") as f:
+        f.write('File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n20\n<exists>\n2\n')
+        f.write('"IntervalTier"\n"phone"\n0\n20\n1\n0 20 ""\n"IntervalTier"\n"word"\n0\n20\n20\n' + intervals)
+where = "recipes/narratives/derivatives/afni-nosmooth"
+os.makedirs(f"{where}/tpl-MNI152NLin2009cAsym")
+os.makedirs("recipes/narratives/stimuli/gentle/black")
+image(mask).to_filename(f"{where}/tpl-MNI152NLin2009cAsym/tpl-MNI152NLin2009cAsym_res-black_desc-brain_mask.nii.gz")
+for subject in ("001", "002"):
+    os.makedirs(f"{where}/sub-{subject}/func")
+    name = f"sub-{subject}_task-black_space-MNI152NLin2009cAsym_res-native_desc-clean_bold.nii.gz"
+    image(random.standard_normal((*shape, 20)).astype("f4") + series[..., :20], step=1.5).to_filename(f"{where}/sub-{subject}/func/{name}")
+with open("recipes/narratives/stimuli/gentle/black/align.csv", "w") as file:
+    file.write("So,so,0.3,0.5\nI,i,0.5,0.7\nuh,,,\nwent,went,1.2,1.5\n")
+os.makedirs("recipes/things-fmri/betas_csv")
+for subject in ("01", "02", "03"):
+    with h5py.File(f"recipes/things-fmri/betas_csv/sub-{subject}_ResponseData.h5", "w") as f:
+        f["ResponseData/block0_values"] = responses.T.astype("f8")
+    pd.DataFrame({"stimulus": texts}).to_csv(f"recipes/things-fmri/betas_csv/sub-{subject}_StimulusMetadata.csv")
+    pd.DataFrame({"V1": [1] * columns}).to_csv(f"recipes/things-fmri/betas_csv/sub-{subject}_VoxelMetadata.csv")
+
 # Files that lie
 header = image(series).header.copy()
 header["dim"][1:5] = [30000, 30000, 30000, 3]

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type MatrixOptions, readMatrix } from '../../lib/data/formats/index.js';
 import { readNifti } from '../../lib/data/formats/nifti.js';
 import type { Matrix } from '../../lib/data/types.js';
-import { madeFiles, npy } from './made-files.js';
+import { kMakingTime, madeFiles, npy } from './made-files.js';
 
 let folder = '';
 let responses: Matrix;
@@ -13,7 +13,7 @@ beforeAll(async () => {
   folder = await madeFiles();
   responses = npy(folder, 'responses.npy');
   means = npy(folder, 'means.npy');
-});
+}, kMakingTime);
 const at = (name: string) => join(folder, name);
 const read = (name: string, options: MatrixOptions = {}) => readMatrix(at(name), options);
 const code = (name: string) => expect.objectContaining({ code: name });

@@ -93,7 +93,7 @@ export function arrayMatrix(array: StoredArray, name: string, turned: boolean): 
 }
 
 /** A matrix [columns, rows] as [rows, columns], in blocks that fit the caches. */
-function turn(from: Float32Array, columns: number, rows: number): Matrix {
+export function turn(from: Float32Array, columns: number, rows: number): Matrix {
   const data = new Float32Array(from.length);
   const block = 64;
   for (let top = 0; top < rows; top += block)

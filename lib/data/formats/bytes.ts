@@ -64,8 +64,8 @@ export async function readHead(path: string, count: number): Promise<Uint8Array>
   }
 }
 
-/** SHA-256 of a file of any size, in hexadecimal. @throws ERR_NOT_FOUND, ERR_IO. */
-export async function hashFile(path: string, algorithm: 'sha256' | 'md5' = 'sha256'): Promise<string> {
+/** A checksum of a file of any size, in hexadecimal; SHA-256 by default. @throws ERR_NOT_FOUND, ERR_IO. */
+export async function hashFile(path: string, algorithm: 'sha256' | 'sha1' | 'md5' = 'sha256'): Promise<string> {
   const hash = createHash(algorithm);
   try {
     await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);

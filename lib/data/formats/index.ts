@@ -2,6 +2,7 @@
 import { basename, extname } from 'node:path';
 import { CortuneError, expected } from '../../errors.js';
 import type { Matrix } from '../types.js';
+import { turn } from './arrays.js';
 import { decodeText, fileSize, readBytes } from './bytes.js';
 import { meanOfRegions, pickColumns } from './columns.js';
 import { isHdf5, readHdf5Matrix } from './hdf5.js';
@@ -29,6 +30,8 @@ export interface MatrixOptions extends RegionOptions {
   key?: string | undefined;
   /** Coordinates of a netCDF file that name, group and assign its columns. */
   coords?: { column?: string | undefined; region?: string | undefined; subject?: string | undefined } | undefined;
+  /** The file has a row a target and a column a stimulus. */
+  transpose?: boolean | undefined;
   /** `mean`: one column a region, the mean of its voxels (the default with `atlas` and `masks`); `none`: every voxel. */
   reduce?: 'mean' | 'none' | undefined;
 }
@@ -58,13 +61,15 @@ interface MatrixFormat {
   named?: true;
 }
 
+const kTables = ['.csv', '.tsv', '.txt', '.dat'];
+
 /** Every kind of file that holds a matrix. What needs a large library loads it when it is used. */
 const kMatrixFormats: readonly MatrixFormat[] = [
-  { extensions: ['.npy'], parse: (bytes, path) => numbered(parseNpy(bytes, basename(path))) },
+  { extensions: ['.npy'], parse: (bytes, path) => numbered(parseNpy(bytes, basename(path))), takes: ['transpose'] },
   {
     extensions: ['.npz'],
     parse: (bytes, path, { key }) => numbered(parseNpz(bytes, basename(path), key)),
-    takes: ['key'],
+    takes: ['key', 'transpose'],
   },
   {
     extensions: ['.mat'],
@@ -73,10 +78,10 @@ const kMatrixFormats: readonly MatrixFormat[] = [
       (await isHdf5(path))
         ? await readMat73Matrix(path, options)
         : parseMatrix(await readBytes(path), path, { key: options.key }),
-    takes: ['key'],
+    takes: ['key', 'transpose'],
   },
   {
-    extensions: ['.csv', '.tsv', '.txt', '.dat'],
+    extensions: kTables,
     parse: (bytes, path, { columns }) => toMatrix(parseTable(bytes, path), columns),
     chooses: true,
   },
@@ -84,9 +89,9 @@ const kMatrixFormats: readonly MatrixFormat[] = [
   {
     extensions: ['.safetensors'],
     read: async (path, { key }) => numbered(await readTensorMatrix(path, key)),
-    takes: ['key'],
+    takes: ['key', 'transpose'],
   },
-  { extensions: ['.h5', '.hdf5', '.hf5'], read: readHdf5Matrix, takes: ['key'] },
+  { extensions: ['.h5', '.hdf5', '.hf5'], read: readHdf5Matrix, takes: ['key', 'transpose'] },
   { extensions: ['.nc', '.nc4', '.cdf'], read: readNetcdfMatrix, takes: ['key', 'coords', 'reduce'] },
   {
     extensions: ['.nii', '.nii.gz'],
@@ -104,6 +109,11 @@ const kTextKinds = '.txt, .csv, .tsv, .jsonl, .parquet, .mat or .nc';
 /** Whether columns are named by the file, an atlas or coordinates, so that they are chosen by these names and never renamed. */
 export function choosesColumns(path: string, { atlas, masks, coords }: MatrixOptions): boolean {
   return (atlas ?? masks ?? coords) !== undefined || formatOf(path).named === true;
+}
+
+/** Whether a file is a table of text. */
+export function isTable(path: string): boolean {
+  return kTables.includes(extname(path).toLowerCase());
 }
 
 /** Whether a file is an image of volumes. */
@@ -139,7 +149,8 @@ export async function readMatrix(path: string, options: MatrixOptions = {}): Pro
   const format = formatOf(path);
   checkOptions(path, format, options);
   if (format.read === undefined) return parseMatrix(await readBytes(path), path, options);
-  const all = await format.read(path, options);
+  const read = await format.read(path, options);
+  const all = options.transpose ? transposed(read) : read;
   const chosenAlready = format.chooses || (options.atlas ?? options.masks) !== undefined;
   const some = chosenAlready ? all : pickColumns(all, options.columns, basename(path));
   return options.reduce === 'mean' ? meanOfRegions(some) : some;
@@ -154,8 +165,14 @@ export function parseMatrix(bytes: Uint8Array, path: string, options: MatrixOpti
       'a matrix',
       listed(kMatrixFormats.filter(({ parse }) => parse).flatMap(({ extensions }) => extensions)),
     );
-  const all = format.parse(bytes, path, options);
+  const read = format.parse(bytes, path, options);
+  const all = options.transpose ? transposed(read) : read;
   return format.chooses ? all : pickColumns(all, options.columns, basename(path));
+}
+
+/** Rows and columns of a matrix whose columns have no names. */
+function transposed({ matrix: { data, rows, columns } }: NamedMatrix): NamedMatrix {
+  return numbered(turn(data, rows, columns));
 }
 
 function numbered(matrix: Matrix): NamedMatrix {

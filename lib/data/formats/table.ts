@@ -63,7 +63,7 @@ function toNumber(cell: string): number | undefined {
 }
 
 /** The first row is a header when one of its cells is text: not a number and not a missing value. */
-function hasHeader(table: Table): boolean {
+export function hasHeader(table: Table): boolean {
   return table.rows[0]?.some((cell) => toNumber(cell) === undefined) ?? false;
 }
 
