@@ -38,6 +38,9 @@ export interface Examination {
 
 /** Examines everything; takes about a second. Never throws for what it finds missing. */
 export async function examine(): Promise<Examination> {
+  // Programs answer while the addon is loaded, which holds this thread.
+  const asked = Promise.all([python(), pip(), cmake(), compiler(), make(), nvcc()]);
+  const measured = caches();
   const findings: Finding[] = [];
   const rejected: Rejected[] = [];
   const found = attempt(findings, () => findAddon());
@@ -50,7 +53,7 @@ export async function examine(): Promise<Examination> {
   if (!addon) findings.push({ what: 'the addon is not compiled', mend: kMend, needed: true });
   else if (!addon.upToDate) findings.push({ what: 'the addon is older than its sources', mend: kMend, needed: false });
   const compute = addon && libtorch ? (attempt(findings, () => native().info()) ?? null) : null;
-  const tools = [python(), pip(), cmake(), compiler(), make(), nvcc()];
+  const tools = await asked;
   findings.push(...toolFindings(tools, { libtorch: libtorch !== null, addon: addon?.upToDate === true }));
   return {
     ok: !findings.some((finding) => finding.needed),
@@ -61,7 +64,7 @@ export async function examine(): Promise<Examination> {
     addon,
     compute,
     tools,
-    caches: await caches(),
+    caches: await measured,
     hub: { endpoint: hubUrl(), offline: isOffline(), token: hubToken() !== undefined },
     findings,
   };

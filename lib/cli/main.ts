@@ -1,6 +1,7 @@
 /** The command line: picks the command, loads its module alone, and turns what happens into an exit code. */
 import { closest } from 'fastest-levenshtein';
-import yargs, { type Argv, type CommandModule } from 'yargs';
+import type { Argv, CommandModule } from 'yargs';
+import { helpText, versionText } from './help.js';
 import { printError } from './output.js';
 
 /** A command's options are its own; main.ts only passes them through. */
@@ -13,7 +14,7 @@ interface Entry {
   load: () => Promise<{ command: AnyCommand }>;
 }
 
-/** Every command, in the order of use. Modules are loaded when asked for: `cortune --help` stays quick. */
+/** Every command, in the order of use. Modules are loaded when asked for, and the option parser with them: `cortune --help` stays quick. */
 export const kCommands: Entry[] = [
   {
     name: 'setup',
@@ -127,12 +128,11 @@ export async function runCli(args: string[]): Promise<number> {
     const entry = kCommands.find(({ name }) => name === asked);
     if (asked !== undefined && entry === undefined) throw new UsageError(unknownCommand(asked));
     process.exitCode = undefined;
-    const parser = await build(args, entry);
-    if (entry === undefined && !args.some((arg) => /^(--help|-h|--version)$/.test(arg))) {
-      if (args.length > 0) throw new UsageError(`Expected a command, got \`${args.join(' ')}\`. See: cortune --help`);
-      parser.showHelp('log');
+    if (entry === undefined) {
+      process.stdout.write(ofNoCommand(args));
       return 0;
     }
+    const parser = await build(args, entry);
     await parser.parseAsync();
     return Number(process.exitCode ?? 0);
   } catch (error) {
@@ -140,12 +140,19 @@ export async function runCli(args: string[]): Promise<number> {
   }
 }
 
+function ofNoCommand(args: string[]): string {
+  if (args.includes('--version')) return versionText();
+  if (args.length === 0 || args.some((arg) => arg === '--help' || arg === '-h')) return helpText(kCommands);
+  throw new UsageError(`Expected a command, got \`${args.join(' ')}\`. See: cortune --help`);
+}
+
 function unknownCommand(asked: string): string {
   const names = kCommands.map(({ name }) => name);
   return `There is no command \`${asked}\`. Did you mean \`${closest(asked, names)}\`? See: cortune --help`;
 }
 
-async function build(args: string[], entry: Entry | undefined): Promise<Argv> {
+async function build(args: string[], entry: Entry): Promise<Argv> {
+  const { default: yargs } = await import('yargs');
   const parser: Argv = yargs(args)
     .scriptName('cortune')
     .usage('$0 <command> [options]\n\nHow does the way a model is tuned change how well it predicts the brain?')
@@ -160,14 +167,8 @@ async function build(args: string[], entry: Entry | undefined): Promise<Argv> {
     .wrap(Math.min(100, process.stdout.columns ?? 100))
     .exitProcess(false)
     .fail((message, error) => fail(message, error, parser as unknown as OptionsOf, entry));
-  if (entry) {
-    const { command } = await entry.load();
-    return parser.command({ ...command, describe: command.describe ?? entry.describe });
-  }
-  for (const { name, describe } of kCommands) parser.command(name, describe);
-  return parser.epilogue(
-    'Start with: cortune doctor, then cortune new, or cortune run examples/quick.yaml\n`cortune <command> --help` shows the options of one command, with examples.',
-  );
+  const { command } = await entry.load();
+  return parser.command({ ...command, describe: command.describe ?? entry.describe });
 }
 
 /** What yargs knows of the options it was given; absent from its published types. */
@@ -176,14 +177,14 @@ interface OptionsOf {
 }
 
 /** yargs reports a wrong use as a message, and what a handler throws as an error. */
-function fail(message: string | null, error: Error | undefined, at: OptionsOf, entry: Entry | undefined): never {
+function fail(message: string | null, error: Error | undefined, at: OptionsOf, entry: Entry): never {
   if (error && error.name !== 'YError') throw error;
   const said = (message ?? error?.message ?? 'Wrong usage').split('\n').filter(Boolean).join(' ');
   const unknown = /^Unknown arguments?: ([^,\s]+)/.exec(said)?.[1];
   const options = Object.keys(at.getOptions().key).filter((name) => name.length > 1);
   if (unknown && options.length > 0)
     throw new UsageError(
-      `There is no option \`--${unknown}\`. Did you mean \`--${closest(unknown, options)}\`? See: cortune ${entry?.name ?? ''} --help`,
+      `There is no option \`--${unknown}\`. Did you mean \`--${closest(unknown, options)}\`? See: cortune ${entry.name} --help`,
     );
-  throw new UsageError(`${said.replace(/\.$/, '')}. See: cortune ${entry ? `${entry.name} ` : ''}--help`);
+  throw new UsageError(`${said.replace(/\.$/, '')}. See: cortune ${entry.name} --help`);
 }

@@ -28,7 +28,7 @@ const kBytesPerJob = 3e9;
 /** Builds the addon on `libtorch` unless it is up to date. True when it was built. Throws ERR_SETUP naming the log. */
 export async function buildAddon(libtorch: Libtorch, options: SetupOptions = {}): Promise<boolean> {
   if (isUpToDate(libtorch)) return false;
-  requireTools([cmake(), compiler(), make()]);
+  requireTools(await Promise.all([cmake(), compiler(), make()]));
   await mkdir(kBuildDir, { recursive: true });
   const onWait = () => options.note?.('Another process is building the addon; waiting for it.');
   return withLock(

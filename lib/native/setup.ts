@@ -26,7 +26,8 @@ export async function setUp(options: SetupOptions & { build?: boolean } = {}): P
   const found = findLibtorch();
   const prebuilt = findAddon()?.kind === 'prebuild' && options.build !== true;
   const compiles = !prebuilt && !(found && isUpToDate(found));
-  requireTools([...(found ? [] : [python(), pip()]), ...(compiles ? [cmake(), compiler(), make()] : [])]);
+  const needed = [...(found ? [] : [python(), pip()]), ...(compiles ? [cmake(), compiler(), make()] : [])];
+  requireTools(await Promise.all(needed));
   const libtorch = found ?? (await ensureLibtorch(options));
   const built = prebuilt ? false : await buildAddon(libtorch, options);
   return { libtorch, addon: findAddon()!, built };

@@ -1,7 +1,8 @@
 /** The programs that set-up needs: which are there, in which version, and what installs those that are not. */
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
 import { CortuneError } from '../errors.js';
 import { pythons } from './libtorch.js';
 
@@ -20,10 +21,10 @@ export function onPath(name: string): string | undefined {
   return dirs.map((dir) => join(dir, name)).find(existsSync);
 }
 
-function versionLine(path: string, args: string[]): string | undefined {
+async function versionLine(path: string, args: string[]): Promise<string | undefined> {
   try {
-    const said = execFileSync(path, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: 20_000 }).toString();
-    return said
+    const { stdout } = await promisify(execFile)(path, args, { timeout: 20_000 });
+    return stdout
       .split('\n')
       .find((line) => line.trim())
       ?.trim();
@@ -32,28 +33,36 @@ function versionLine(path: string, args: string[]): string | undefined {
   }
 }
 
-function tool(name: string, candidates: (string | undefined)[], mend: string, args = ['--version']): Tool {
+async function tool(
+  name: string,
+  candidates: (string | undefined)[],
+  mend: string,
+  args = ['--version'],
+): Promise<Tool> {
   for (const path of candidates) {
-    const version = path && versionLine(path, args);
+    const version = path && (await versionLine(path, args));
     if (version) return { name, path, version, mend };
   }
   return { name, mend };
 }
 
-export function python(): Tool {
+export function python(): Promise<Tool> {
   return tool('Python 3', pythons(), 'apt-get install python3 python3-pip');
 }
 
-export function pip(): Tool {
-  return tool('pip', pythons(), 'apt-get install python3-pip', ['-m', 'pip', '--version']);
+/** Running pip itself takes many times longer than asking for its package. */
+const kPipVersion = 'import pip, os; print("pip", pip.__version__, "from", os.path.dirname(pip.__file__))';
+
+export function pip(): Promise<Tool> {
+  return tool('pip', pythons(), 'apt-get install python3-pip', ['-c', kPipVersion]);
 }
 
-export function cmake(): Tool {
+export function cmake(): Promise<Tool> {
   return tool('CMake', [onPath('cmake')], 'apt-get install cmake');
 }
 
 /** `CXX`, else the usual names, as CMake looks for it. */
-export function compiler(): Tool {
+export function compiler(): Promise<Tool> {
   const named = process.env.CXX;
   const names = named ? [named] : ['c++', 'g++', 'clang++'];
   return tool(
@@ -64,12 +73,12 @@ export function compiler(): Tool {
 }
 
 /** Ninja, else make: what CMake drives. */
-export function make(): Tool {
+export function make(): Promise<Tool> {
   return tool('Ninja or make', [onPath('ninja'), onPath('make')], 'apt-get install ninja-build');
 }
 
 /** Only for compiling CUDA kernels; never needed. */
-export function nvcc(): Tool {
+export function nvcc(): Promise<Tool> {
   return tool('nvcc', [onPath('nvcc'), '/usr/local/cuda/bin/nvcc'].filter(isThere), 'install the CUDA toolkit');
 }
 
