@@ -7,7 +7,7 @@ import type { Results, Summary, SummaryRow } from '../study/results.js';
 import { summarize } from '../study/results.js';
 import { type DryRun, dryRun, runStudy } from '../study/run.js';
 import { type CommandContext, type CommonOptions, FailedResult, runCommand, table } from './output.js';
-import { bytes } from './progress.js';
+import { bytes, duration } from './progress.js';
 
 interface Options extends CommonOptions {
   study: string;
@@ -53,7 +53,8 @@ export const command: CommandModule<object, Options> = {
       const out = argv.out ?? join('results', studyStem(argv.study));
       const common = { dataRoot: argv.data, signal: ctx.signal, onProgress: ctx.progress, note: ctx.note };
       if (argv.dryRun) {
-        const plan = await dryRun(argv.study, { ...common, out, force: argv.force, retryFailed: argv.retryFailed });
+        const { force, retryFailed, workers } = argv;
+        const plan = await dryRun(argv.study, { ...common, out, force, retryFailed, workers, calibrate: true });
         ctx.result(planJson(plan), () => planText(plan));
         return;
       }
@@ -143,10 +144,13 @@ function shortTitles(rows: SummaryRow[]): string[] {
   return new Set(methods).size === methods.length ? methods : rows.map((row) => row.title);
 }
 
-function planJson({ study, plan, batches }: DryRun): unknown {
+function planJson({ study, plan, batches, speed, shares }: DryRun): unknown {
   return {
     name: study.name,
     runs: plan.runs.length,
+    seconds: Math.round(timeOf(batches) * 10) / 10,
+    workers: shares?.workers ?? 0,
+    estimated_from: speed?.from ?? null,
     batches: plan.batches.map((batch, i) => ({
       method: batch.method,
       model: batch.model,
@@ -154,18 +158,24 @@ function planJson({ study, plan, batches }: DryRun): unknown {
       pending: batches[i]!.pending,
       flops: batches[i]!.cost.flops,
       memory_bytes: batches[i]!.cost.memory,
+      seconds: Math.round(batches[i]!.seconds * 10) / 10,
       runs: batch.runs.map((run) => ({ id: run.id, title: runTitle(run.labels), ...run.labels })),
     })),
   };
 }
 
-function planText({ study, plan, batches, data, models }: DryRun): string {
+/** s of all that is to do. Workers share the cores: together they are taken to be as fast as one that has all. */
+function timeOf(batches: DryRun['batches']): number {
+  return batches.reduce((sum, { seconds }) => sum + seconds, 0);
+}
+
+function planText({ study, plan, batches, data, models, speed, shares }: DryRun): string {
   const sources = data.map(({ simulated, measured, name, rows, targets }) => {
     const what = simulated ? 'a simulated subject' : `real measurements (${measured?.name})`;
     return `Data: ${data.length > 1 ? `${name}: ` : ''}${what}, ${rows} rows, ${targets} targets`;
   });
   const rows = plan.batches.map((batch, i) => {
-    const { cost, pending } = batches[i]!;
+    const { cost, pending, seconds } = batches[i]!;
     const state = pending === 0 ? 'done' : pending < batch.runs.length ? `${pending} to do` : 'to do';
     return [
       batch.runs.map((run) => runTitle(run.labels)).join(', '),
@@ -173,6 +183,7 @@ function planText({ study, plan, batches, data, models }: DryRun): string {
       state,
       flopsText(cost.flops),
       bytes(cost.memory),
+      pending === 0 ? '-' : duration(seconds * 1000),
     ];
   });
   const left = batches.filter(({ pending }) => pending > 0).map(({ cost }) => cost);
@@ -187,12 +198,21 @@ function planText({ study, plan, batches, data, models }: DryRun): string {
     ...sources,
     ...shapes.map((line) => `Model: ${line}`),
     '',
-    table(['batch', 'lanes', 'state', 'work', 'memory'], rows),
+    table(['batch', 'lanes', 'state', 'work', 'memory', 'time'], rows),
     '',
-    `To do: ${flopsText(total)}, ${bytes(peak)} of memory at the peak (estimates).`,
+    `To do: ${flopsText(total)}, ${bytes(peak)} of memory at the peak${timeText(batches, speed, shares)}.`,
   ].join('\n');
 }
 
 function flopsText(flops: number): string {
   return flops >= 1e12 ? `${(flops / 1e12).toFixed(1)} TFLOP` : `${(flops / 1e9).toFixed(1)} GFLOP`;
+}
+
+/** `; about 12 min here with 1 worker of 8 threads, by a short measurement (estimates)` */
+function timeText(batches: DryRun['batches'], speed: DryRun['speed'], shares: DryRun['shares']): string {
+  if (!speed || !shares) return ' (estimates)';
+  const { workers, threads } = shares;
+  const who = `${workers} ${workers === 1 ? 'worker' : 'workers'} of ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const by = speed.from === 'runs' ? 'by the runs that are done' : 'by a short measurement';
+  return `; about ${duration(timeOf(batches) * 1000)} here with ${who}, ${by} (estimates)`;
 }

@@ -7,15 +7,23 @@ import type { Batch } from './plan.js';
 import type { Study } from './schema.js';
 
 export interface Cost {
-  /** Floating-point operations. */
+  /** Floating-point operations, of the stages together and each. */
   flops: number;
+  tuning: number;
+  embedding: number;
+  scoring: number;
   /** Bytes at the peak. */
   memory: number;
 }
 
+/** Of nothing to do. */
+export const kNoCost: Cost = { flops: 0, tuning: 0, embedding: 0, scoring: 0, memory: 0 };
+
 const kFloat = 4;
 /** Tokens a word, for estimates without a tokenizer: common for English in vocabularies of 30,000 to 50,000. */
 const kTokensAWord = 1.4;
+/** Columns of a control, for estimates. */
+const kControlWidth = 4;
 /** Rows of one forward pass whose activations are alive together. */
 const kRowsAlive = 4096;
 
@@ -23,7 +31,10 @@ const kRowsAlive = 4096;
 export function costOf(batch: Batch, study: Study, data: StudyData, models: ReadonlyMap<string, StudyModel>): Cost {
   const lanes = batch.runs.length;
   const model = batch.model === null ? undefined : models.get(batch.model);
-  if (!model) return scoring(1, 4, data, study);
+  if (!model) {
+    const { flops, memory } = scoring(1, kControlWidth, data, study);
+    return { flops, tuning: 0, embedding: 0, scoring: flops, memory };
+  }
   const { config, parameters } = model;
   const { hiddenSize, layers } = config;
   const stimuli = data.stimuli.kind === 'words' ? data.stimuli.words.map((word) => word.text) : data.stimuli.texts;
@@ -37,9 +48,7 @@ export function costOf(batch: Batch, study: Study, data: StudyData, models: Read
   const trained = batch.runs[0]!.labels.lr === null ? 0 : Math.min(size * block, tokens) * steps;
   const tuning = lanes * trained * (passes * inLayers + 6 * config.vocabSize * hiddenSize);
   const embedding = 2 * inLayers * tokens * lanes;
-  const kept = study.embed.layers === 'all' ? layers + 1 : study.embed.layers.length;
-  const delays = data.stimuli.kind === 'words' && study.align.response === 'fir' ? study.align.delays.length : 1;
-  const width = hiddenSize * delays;
+  const { layers: kept, columns: width } = widthOf(batch, study, data, models);
   const score = scoring(kept, width, data, study);
   const states = kept * hiddenSize * kFloat * stimuli.length * lanes;
   const aligned = kept * width * kFloat * data.rows * lanes;
@@ -48,12 +57,29 @@ export function costOf(batch: Batch, study: Study, data: StudyData, models: Read
   const weights = parameters * kFloat * (whole ? 5 : 1);
   return {
     flops: tuning + embedding + lanes * score.flops,
+    tuning,
+    embedding,
+    scoring: lanes * score.flops,
     memory: weights + Math.max(activations, states + aligned, aligned + score.memory),
   };
 }
 
+/** Layers that are scored, and columns of each. */
+export function widthOf(
+  batch: Batch,
+  { embed, align }: Study,
+  { stimuli }: StudyData,
+  models: ReadonlyMap<string, StudyModel>,
+): { layers: number; columns: number } {
+  const model = batch.model === null ? undefined : models.get(batch.model);
+  if (!model) return { layers: 1, columns: kControlWidth };
+  const delays = stimuli.kind === 'words' && align.response === 'fir' ? align.delays.length : 1;
+  const layers = embed.layers === 'all' ? model.config.layers + 1 : embed.layers.length;
+  return { layers, columns: model.config.hiddenSize * delays };
+}
+
 /** Gram matrices of every layer and fold, their eigenvectors, and the products with targets. */
-function scoring(layers: number, width: number, data: StudyData, study: Study): Cost {
+function scoring(layers: number, width: number, data: StudyData, study: Study): Pick<Cost, 'flops' | 'memory'> {
   const n = data.rows;
   const { count } = parseFolds(study.encode.folds);
   const outer = count || new Set(data.measured?.groups ?? []).size || 5;

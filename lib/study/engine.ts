@@ -22,9 +22,10 @@ import { geometryOf } from './geometry.js';
 import { type Computed, isOfTheRun } from './loop.js';
 import type { StudyModel } from './models.js';
 import { Clock, divergence, recordOf, scoresOf, summaryOf, tuningOf } from './outcome.js';
-import { type Batch, isTested, poolOf, type Run, titleOf } from './plan.js';
+import { type Batch, poolOf, type Run, titleOf } from './plan.js';
 import type { Environment, RunRecord, Scores } from './records.js';
 import { modelName, type Study, studyPath } from './schema.js';
+import { encodeOptions } from './scoring.js';
 import type { NewRun } from './store.js';
 import { type Training, type TunedPart, tuneBatch } from './training.js';
 
@@ -159,29 +160,21 @@ export class Engine implements Disposable {
 
   async #scores(features: Tensor, dataset: Dataset, ofModel: boolean): Promise<{ scores: Scores; warnings: string[] }> {
     const { study, training } = this.#options;
-    const { folds, inner_folds: innerFolds, trim, gap, alphas, standardize, alpha_per: alphaPer } = study.encode;
-    const { selection, missing } = study.encode;
     const all = Array.from({ length: features.shape[0]! }, (_, l) => l);
     const layers = ofModel && study.embed.layers !== 'all' ? study.embed.layers : all;
     const options: EncodeOptions = {
-      folds,
-      innerFolds,
-      trim,
-      gap,
-      alphas,
-      standardize,
-      alphaPer,
-      selection,
-      missing,
+      ...encodeOptions(study),
       groups: dataset.groups,
       names: dataset.targets.map((target) => target.name),
       layers,
-      predictions: isTested(study),
     };
     const result = await encode(features, dataset.responses, { ...this.#job(), ...options });
     const tested = await this.#tested(result, dataset, options);
     const more = ofModel ? await geometryOf(features, dataset, study, layers, training.labels, this.#job()) : {};
-    return { scores: { ...scoresOf(result, dataset, folds, layers, tested), ...more }, warnings: result.warnings };
+    return {
+      scores: { ...scoresOf(result, dataset, study.encode.folds, layers, tested), ...more },
+      warnings: result.warnings,
+    };
   }
 
   /** Tests and intervals of held-out predictions, where the study asks for them. */

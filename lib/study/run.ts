@@ -1,15 +1,18 @@
 /** Runs a study from its file to its results: plan, lane batches, store. */
 import { CortuneError, expected } from '../errors.js';
 import type { JobOptions } from '../native/jobs.js';
+import { native } from '../native/load.js';
 import { ioError } from './atomic.js';
+import { measureSpeed, type Speed, secondsOf, speedOfRuns } from './calibrate.js';
+import { capacity, type Shares, shares } from './capacity.js';
 import { computeJobs } from './compute.js';
-import { type Cost, costOf } from './cost.js';
+import { type Cost, costOf, kNoCost } from './cost.js';
 import { type StudyData, studyData } from './data.js';
 import { checkFit, checkLabels } from './fit.js';
 import { pendingJobs, pendingRuns } from './loop.js';
 import { hashFile } from './manifest.js';
 import { findModel, type StudyModel } from './models.js';
-import { filesOf, makePlan, modelsOf, type Plan } from './plan.js';
+import { type Batch, filesOf, makePlan, modelsOf, type Plan } from './plan.js';
 import { kFormat } from './records.js';
 import { type Results, readResults } from './results.js';
 import { modelName, readStudy, type Study, studyPath } from './schema.js';
@@ -50,8 +53,17 @@ export interface PreparedStudy {
 }
 
 export interface DryRun extends PreparedStudy {
-  /** Per batch of the plan: its cost, and how many of its runs still have to be computed. */
-  batches: { cost: Cost; pending: number }[];
+  /** Per batch of the plan: its cost, how many of its runs still have to be computed, and how long these will take here, s (NaN unless it was calibrated). */
+  batches: { cost: Cost; pending: number; seconds: number }[];
+  /** How fast this machine is; absent unless it was asked for and there is something to do. */
+  speed?: Speed | undefined;
+  /** How worker processes would share this machine; absent when there is nothing to do. */
+  shares?: Shares | undefined;
+}
+
+export interface DryRunOptions extends StudyOptions, Partial<RunStudyOptions> {
+  /** Estimate times, from runs that are done or by measuring for some seconds. Default false. */
+  calibrate?: boolean | undefined;
 }
 
 /**
@@ -121,19 +133,31 @@ function refuseEncoder(study: Study, name: string): void {
 }
 
 /** The plan, its cost, and what of it is done in `out` already. Writes nothing. */
-export async function dryRun(
-  source: string | Record<string, unknown>,
-  options: StudyOptions & Partial<RunStudyOptions> = {},
-): Promise<DryRun> {
+export async function dryRun(source: string | Record<string, unknown>, options: DryRunOptions = {}): Promise<DryRun> {
   const prepared = await prepareStudy(source, options);
   const { plan, study, data, models } = prepared;
   const store = options.out === undefined ? undefined : await openIfThere(options.out);
   const pending = store ? await pendingRuns(store, plan, options) : new Set(plan.runs.map((run) => run.id));
-  const batches = plan.batches.map((batch) => ({
-    cost: costOf(batch, study, data[batch.data]!, models),
-    pending: batch.runs.filter((run) => pending.has(run.id)).length,
-  }));
-  return { ...prepared, batches };
+  const left = plan.batches.map((batch) => ({ ...batch, runs: batch.runs.filter((run) => pending.has(run.id)) }));
+  const todo = left.filter(({ runs }) => runs.length > 0);
+  const costs = left.map((batch) =>
+    batch.runs.length > 0 ? costOf(batch, study, data[batch.data]!, models) : kNoCost,
+  );
+  const speed = options.calibrate && todo.length > 0 ? await speedFor(prepared, store, todo, options) : undefined;
+  const batches = plan.batches.map((batch, i) => {
+    const of = { pending: left[i]!.runs.length, cost: costOf(batch, study, data[batch.data]!, models) };
+    return { ...of, seconds: of.pending === 0 ? 0 : speed ? secondsOf(costs[i]!, speed) : Number.NaN };
+  });
+  const work = { batches: todo.length, largest: Math.max(0, ...costs.map(({ memory }) => memory)) };
+  const asked = typeof options.workers === 'number' && options.workers > 0 ? options.workers : undefined;
+  const split = todo.length > 0 ? shares(capacity(native().info().cuda), work, asked) : undefined;
+  return { ...prepared, batches, speed, shares: split };
+}
+
+async function speedFor(prepared: PreparedStudy, store: Store | undefined, todo: readonly Batch[], job: JobOptions) {
+  const records = store ? await store.runs(prepared.plan.runs.map((run) => run.id)) : [];
+  const known = speedOfRuns(prepared, new Map(records.map((record) => [record.id, record])));
+  return known ?? measureSpeed(prepared, todo, { signal: job.signal });
 }
 
 async function openIfThere(folder: string): Promise<Store | undefined> {

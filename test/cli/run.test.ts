@@ -53,7 +53,9 @@ describe('cortune run', () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/small: 6 runs in 4 lane batches/);
     expect(stdout).toMatch(/a simulated subject, 242 rows, 4 targets/);
-    expect(stdout).toMatch(/To do: .*FLOP/);
+    expect(stdout).toMatch(
+      /To do: .*FLOP, .*; about \d+ s here with \d+ workers? of \d+ threads?, by a short measurement \(estimates\)/,
+    );
     expect(() => statSync(out)).toThrow();
   });
 
@@ -134,6 +136,15 @@ describe('cortune run', () => {
     for (const id of runs(stopped))
       expect(JSON.parse(readFileSync(join(stopped, 'runs', id, 'run.json'), 'utf8')).status).toBe('done');
     expect(readdirSync(join(stopped, 'claims'))).toEqual([]);
+  });
+
+  it('estimates what is left from what is done', () => {
+    const { batches, ...plan } = JSON.parse(
+      cortune('run', study, '--out', join(folder, 'stopped'), '--dry-run', '--json').stdout,
+    ) as { estimated_from: string; seconds: number; batches: { pending: number; seconds: number }[] };
+    expect(plan.estimated_from).toBe('runs');
+    expect(plan.seconds).toBeGreaterThan(0);
+    for (const { pending, seconds } of batches) expect(seconds > 0).toBe(pending > 0);
   });
 
   it('answers a wrong study with its line and exit code 2', () => {
