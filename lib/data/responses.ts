@@ -106,13 +106,12 @@ function cleaner(
   return (values) => {
     const out = new Float32Array(rows);
     for (const { part, basis } of parts) {
-      const rest = removeDrift(
-        Float64Array.from(part, (row) => values[row]!),
-        basis,
-      );
+      const course = new Float64Array(part.length);
+      for (let i = 0; i < part.length; i++) course[i] = values[part[i]!]!;
+      const rest = removeDrift(course, basis);
       // A run in which a column is constant says nothing about it: 0, the mean of the others.
       const cleaned = scaled ? zscore(rest) : rest;
-      for (const [i, row] of part.entries()) out[row] = runs && Number.isNaN(cleaned[i]!) ? 0 : cleaned[i]!;
+      for (let i = 0; i < part.length; i++) out[part[i]!] = runs && Number.isNaN(cleaned[i]!) ? 0 : cleaned[i]!;
     }
     return out;
   };
@@ -146,20 +145,18 @@ function usableCourses(
 ): Course[] {
   const courses: Course[] = [];
   const problems = new Map<string, string[]>();
-  const values = new Float64Array(matrix.rows);
-  for (const [at, column] of columns.entries()) {
-    for (let row = 0; row < matrix.rows; row++) values[row] = matrix.data[row * matrix.columns + at]!;
+  eachColumn(matrix, (values, at) => {
+    const column = columns[at]!;
     const problem = problemOf(values);
-    if (problem !== undefined) {
-      const members = problems.get(problem);
-      if (members) members.push(column);
-      else problems.set(problem, [column]);
-      continue;
+    if (problem === undefined) {
+      courses.push({ subject, column, roi: regions?.[at] || column, matrix, at });
+      return clean(values);
     }
-    const cleaned = clean(values);
-    for (let row = 0; row < matrix.rows; row++) matrix.data[row * matrix.columns + at] = cleaned[row]!;
-    courses.push({ subject, column, roi: regions?.[at] || column, matrix, at });
-  }
+    const members = problems.get(problem);
+    if (members) members.push(column);
+    else problems.set(problem, [column]);
+    return undefined;
+  });
   for (const [problem, members] of problems) {
     const shown = members.length > kNamed ? `${members.slice(0, kNamed).join(', ')}, ...` : members.join(', ');
     const which =
@@ -173,10 +170,35 @@ function usableCourses(
   return courses;
 }
 
+/** Columns that are copied together: neighbours lie in one line of the cache. */
+const kBlock = 64;
+
+/** Calls `change` with each column in turn; what it gives takes the column's place. */
+function eachColumn(
+  { data, rows, columns }: Matrix,
+  change: (values: Float64Array, column: number) => Float32Array | undefined,
+): void {
+  const block = Array.from({ length: Math.min(kBlock, columns) }, () => new Float64Array(rows));
+  for (let first = 0; first < columns; first += kBlock) {
+    const width = Math.min(kBlock, columns - first);
+    for (let row = 0; row < rows; row++)
+      for (let c = 0; c < width; c++) block[c]![row] = data[row * columns + first + c]!;
+    const changed = block.slice(0, width).map((values, c) => change(values, first + c));
+    for (let row = 0; row < rows; row++)
+      for (let c = 0; c < width; c++) {
+        const value = changed[c]?.[row];
+        if (value !== undefined) data[row * columns + first + c] = value;
+      }
+  }
+}
+
 function problemOf(values: Float64Array): string | undefined {
-  const bad = values.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) return `not finite, first in row ${bad + 1}`;
-  return values.every((value) => value === values[0]) ? 'constant' : undefined;
+  let same = true;
+  for (let row = 0; row < values.length; row++) {
+    if (!Number.isFinite(values[row]!)) return `not finite, first in row ${row + 1}`;
+    if (values[row] !== values[0]) same = false;
+  }
+  return same ? 'constant' : undefined;
 }
 
 /** What one target is made of: the mean over its courses. */
@@ -202,7 +224,11 @@ function means(courses: Course[], subjects: number): Column[] {
   return byColumn(courses).map((members) => {
     const { column, roi } = members[0]!;
     const subject = subjects === 1 ? members[0]!.subject : 'mean';
-    return { target: { name: column, subject, roi }, members, ceiling: groupCeiling(members.map(valuesOf)) };
+    return {
+      target: { name: column, subject, roi },
+      members,
+      ceiling: members.length > 1 ? groupCeiling(members.map(valuesOf)) : Number.NaN,
+    };
   });
 }
 
@@ -214,7 +240,8 @@ function meanOf(courses: Float32Array[]): Float32Array {
 /** One target a subject and column, subjects outermost. `alike`: columns of one name are one place in all subjects. */
 function singles(courses: Course[], labelled: boolean, alike: boolean): Column[] {
   const ceilings = new Map<Course, number>();
-  for (const members of alike ? byColumn(courses) : [])
+  const several = alike && courses.some(({ matrix }) => matrix !== courses[0]!.matrix);
+  for (const members of several ? byColumn(courses) : [])
     for (const [i, ceiling] of interSubjectCeilings(members.map(valuesOf)).entries())
       ceilings.set(members[i]!, ceiling);
   return courses.map((course) => ({

@@ -2,6 +2,7 @@
 
 Usage: python make_files.py FOLDER. `responses.npy` [40, 12] is what the others hold; `features.npy` [40, 5] predicts some of it. Seed 7.
 """
+import datetime
 import json
 import os
 import struct
@@ -14,6 +15,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import scipy.io
+import srt
+import webvtt
 import xarray as xr
 
 out = sys.argv[1]
@@ -208,6 +211,16 @@ events.loc[4, "duration"] = np.nan
 events.to_csv("task_events.tsv", sep="\t", index=False, na_rep="n/a")
 with open("task_bold.json", "w") as file:
     json.dump({"RepetitionTime": 1.5, "TaskName": "read"}, file)
+
+cues = [(0.25, 0.5, "Alice"), (0.5, 0.75, "was"), (62.0, 63.5, "<i>tired</i> &\nbored")]
+with open("words.srt", "w") as file:
+    moment = lambda seconds: datetime.timedelta(seconds=seconds)
+    file.write(srt.compose([srt.Subtitle(i + 1, moment(a), moment(b), text) for i, (a, b, text) in enumerate(cues)]))
+captions = webvtt.WebVTT()
+stamp = lambda seconds: f"00:{int(seconds) // 60:02}:{seconds % 60:06.3f}"
+for a, b, text in cues:
+    captions.captions.append(webvtt.Caption(stamp(a), stamp(b), text))
+captions.save("words.vtt")
 
 # Copies of public data sets, in their layout and small, with numbers drawn at random
 os.makedirs("recipes/pereira2018")

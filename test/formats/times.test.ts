@@ -1,11 +1,27 @@
-/** Times of words: BIDS events as pandas writes them, WebVTT and SRT. */
-import { describe, expect, it } from 'vitest';
+/** Times of words in captions: WebVTT and SubRip. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parseCaptions } from '../../lib/data/formats/captions.js';
+import { kMakingTime, madeFiles } from './made-files.js';
+
+let folder = '';
+beforeAll(async () => {
+  folder = await madeFiles();
+}, kMakingTime);
 
 const words = (content: string) =>
   parseCaptions(content, 'x.vtt').map(({ text, onset, offset }) => [text, onset, offset]);
 
 describe('captions', () => {
+  it.each(['words.srt', 'words.vtt'])('%s as the srt and webvtt packages of Python write them', (name) => {
+    const found = parseCaptions(readFileSync(join(folder, name), 'utf8'), name);
+    expect(found.map(({ text }) => text)).toEqual(['Alice', 'was', 'tired', '&', 'bored']);
+    expect(found[0]).toEqual({ text: 'Alice', onset: 0.25, offset: 0.5 });
+    expect(found[2]!.onset).toBe(62);
+    expect(found[4]!.offset).toBeCloseTo(63.5, 9);
+  });
+
   it('one word a cue, with numbers, notes, styles and settings around', () => {
     const content = [
       '\ufeffWEBVTT - a story',
