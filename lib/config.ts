@@ -1,7 +1,7 @@
 /** Reads a YAML or JSON description against a zod schema; an error names the file, line, key, what was expected and the nearest key. */
 import { readFile } from 'node:fs/promises';
 import { closest, distance } from 'fastest-levenshtein';
-import { isAlias, isMap, isNode, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import { isAlias, isMap, isNode, isScalar, Lexer, LineCounter, type Node, Parser, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { CortuneError, show } from './errors.js';
 
@@ -9,6 +9,9 @@ import { CortuneError, show } from './errors.js';
 const kMaxBytes = 1 << 20;
 /** Values that aliases may add before the file is refused (the `yaml` library counts them). */
 const kMaxAliases = 100;
+/** Open tokens of the parser: some three for each level of nesting. */
+const kMaxDepth = 200;
+const kMaxKeys = 1000;
 
 /** An object with these keys and no others. `name` is how errors call it: "the study", "a method". */
 export function section<Shape extends z.core.$ZodLooseShape>(name: string, shape: Shape) {
@@ -98,6 +101,7 @@ export function parseDescription<Schema extends z.ZodType>(
 ): z.output<Schema> {
   if (Buffer.byteLength(content) > kMaxBytes)
     throw new CortuneError('ERR_CONFIG', `${file}: Expected at most ${kMaxBytes} bytes, got ${content.length}.`);
+  refuseSize(content, file);
   const lines = new LineCounter();
   const document = parseDocument(content, { lineCounter: lines, prettyErrors: false });
   const fail = (node: Node | null | undefined, message: string, more = 0): never => {
@@ -126,16 +130,39 @@ export function parseDescription<Schema extends z.ZodType>(
   );
 }
 
+/**
+ * What is nested deeper, or has more keys side by side or more aliases, than any description is refused before it is composed: composing recurses with
+ * depth, compares every key with every other and looks for the anchor of every alias.
+ */
+function refuseSize(content: string, file: string): void {
+  const parser = new Parser();
+  let aliases = 0;
+  for (const lexeme of new Lexer().lex(content)) {
+    for (const _ of parser.next(lexeme));
+    if (lexeme.startsWith('*') && ++aliases > kMaxAliases) throw tooManyAliases(file);
+    if (parser.stack.length > kMaxDepth)
+      throw new CortuneError(
+        'ERR_CONFIG',
+        `${file}: Expected values nested at most ${kMaxDepth} deep, got deeper ones.`,
+      );
+    const top = parser.stack.at(-1);
+    const isMapping = top?.type === 'block-map' || (top?.type === 'flow-collection' && top.start.source === '{');
+    if (isMapping && top.items.length > kMaxKeys)
+      throw new CortuneError('ERR_CONFIG', `${file}: Expected at most ${kMaxKeys} keys in a mapping, got more.`);
+  }
+}
+
 function toValue(toJS: (options: { maxAliasCount: number }) => unknown, file: string): unknown {
   try {
     return toJS({ maxAliasCount: kMaxAliases });
   } catch (cause) {
-    throw new CortuneError(
-      'ERR_CONFIG',
-      `${file}: Expected at most ${kMaxAliases} values repeated through anchors, got more. Write them out.`,
-      { cause },
-    );
+    throw tooManyAliases(file, cause);
   }
+}
+
+function tooManyAliases(file: string, cause?: unknown): CortuneError {
+  const message = `${file}: Expected at most ${kMaxAliases} values repeated through anchors, got more. Write them out.`;
+  return new CortuneError('ERR_CONFIG', message, { cause });
 }
 
 /** An alias inside the node it stands for would make an endless value. */

@@ -16,6 +16,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CortuneError } from '../errors.js';
 import { flushFolder, flushTree, ioError, isDead, ownedName, ownerOf, replaceFile, writeFlushed } from './atomic.js';
 import { kExpiry } from './claims.js';
+import { contentId } from './hash.js';
 import { writeManifest } from './manifest.js';
 import type { RunRecord, Scores, StudyRecord } from './records.js';
 import { decodeScores, encodeScores } from './records.js';
@@ -148,11 +149,10 @@ export class Store {
 
   /** Remembers a study: its text and which runs it asks for. */
   async saveStudy(study: StudyRecord): Promise<void> {
-    const name = study.name
-      .replace(/[^A-Za-z0-9._-]/g, '_')
-      .replace(/^\.+/, '_')
-      .slice(0, 80);
-    await replaceFile(join(this.folder, 'studies', `${name}.json`), `${JSON.stringify(study, null, 1)}\n`);
+    await replaceFile(
+      join(this.folder, 'studies', `${fileName(study.name)}.json`),
+      `${JSON.stringify(study, null, 1)}\n`,
+    );
   }
 
   /** The studies that were run in this store, by name. */
@@ -212,6 +212,15 @@ export class Store {
       }
     }
   }
+}
+
+/** A study's name as that of a file; names that differ only in what a file's may not hold do not meet. */
+function fileName(name: string): string {
+  const safe = name
+    .replace(/[^A-Za-z0-9._-]/g, '_')
+    .replace(/^\.+/, '_')
+    .slice(0, 80);
+  return safe === name ? safe : `${safe}-${contentId(name).slice(0, 8)}`;
 }
 
 async function writeRun(folder: string, run: NewRun): Promise<void> {

@@ -277,6 +277,28 @@ describe('hostile files', () => {
     expect(message.length).toBeLessThan(1000);
   });
 
+  it.each([
+    ['brackets', () => '['.repeat(1_000_000), /nested at most/],
+    ['closed brackets', () => `a: ${'['.repeat(300_000)}${']'.repeat(300_000)}`, /nested at most/],
+    ['mappings', () => '{a: '.repeat(200_000), /nested at most/],
+    ['dashes', () => '- '.repeat(400_000), /nested at most/],
+    ['marks', () => '? '.repeat(300_000), /nested at most/],
+    ['keys', () => Array.from({ length: 100_000 }, (_, i) => `k${i}: 1`).join('\n'), /at most 1000 keys in a mapping/],
+    [
+      'keys in braces',
+      () => `{${Array.from({ length: 60_000 }, (_, i) => `k${i}: 1`).join(', ')}}`,
+      /at most 1000 keys/,
+    ],
+    ['aliases', () => `a: &a 1\nb: [${'*a, '.repeat(200_000)}]`, /at most 100 values repeated through anchors/],
+  ])('with %s without end are refused at once, in little memory', async (_, make, says) => {
+    const text = make();
+    const [before, start] = [process.memoryUsage().rss, performance.now()];
+    expect(await problem(text)).toMatch(says);
+    // Composing these took minutes, gigabytes, or the process.
+    expect(performance.now() - start).toBeLessThan(5000);
+    expect(process.memoryUsage().rss - before).toBeLessThan(300 * 2 ** 20);
+  });
+
   it('as objects: cycles and numbers that are none', async () => {
     const cyclic: Record<string, unknown> = { data: 'simulated', models: 'm', methods: ['untuned'] };
     await expect(readStudy({ ...cyclic, encode: { trim: Number.NaN } })).rejects.toThrow(

@@ -100,6 +100,14 @@ describe('the plan', () => {
 });
 
 describe('the store', () => {
+  it('keeps studies of any name apart, inside of itself', async () => {
+    const store = await Store.open(fresh(), { create: true });
+    const names = ['a/b', 'a_b', '../../../escape', '..', '<script>alert(1)</script>', 'CON', 'x'.repeat(80), '名'];
+    for (const name of names) await store.saveStudy({ format: 1, name, file: '', text: name, runs: [] });
+    expect((await store.studies()).map(({ name }) => name).sort()).toEqual([...names].sort());
+    for (const file of readdirSync(join(store.folder, 'studies'))) expect(file).toMatch(/^[\w-][\w.-]*\.json$/);
+  });
+
   it('gives back what was put in, exactly', async () => {
     const folder = fresh();
     await runFake(folder);
@@ -193,7 +201,7 @@ describe('the store', () => {
     const folder = fresh();
     const store = await Store.open(folder, { create: true });
     await store.saveStudy({ format: 1, name: '../../evil', file: '', text: '', runs: [] });
-    expect(readdirSync(join(folder, 'studies'))).toEqual(['__.._evil.json']);
+    expect(readdirSync(join(folder, 'studies'))).toEqual(['__.._evil-fb5ac065.json']);
     expect((await store.studies())[0]?.name).toBe('../../evil');
   });
 });
