@@ -2,7 +2,6 @@
 
 Usage: python make_files.py FOLDER. `responses.npy` [40, 12] is what the others hold; `features.npy` [40, 5] predicts some of it. Seed 7.
 """
-import datetime
 import json
 import os
 import struct
@@ -14,8 +13,8 @@ import hdf5storage
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import pysubs2
 import scipy.io
-import srt
 import webvtt
 import xarray as xr
 
@@ -213,9 +212,12 @@ with open("task_bold.json", "w") as file:
     json.dump({"RepetitionTime": 1.5, "TaskName": "read"}, file)
 
 cues = [(0.25, 0.5, "Alice"), (0.5, 0.75, "was"), (62.0, 63.5, "<i>tired</i> &\nbored")]
-with open("words.srt", "w") as file:
-    moment = lambda seconds: datetime.timedelta(seconds=seconds)
-    file.write(srt.compose([srt.Subtitle(i + 1, moment(a), moment(b), text) for i, (a, b, text) in enumerate(cues)]))
+subtitles = pysubs2.SSAFile()
+for a, b, text in cues:
+    event = pysubs2.SSAEvent(start=int(a * 1000), end=int(b * 1000))
+    event.plaintext = text.replace("<i>", "").replace("</i>", "")
+    subtitles.append(event)
+subtitles.save("words.srt")
 captions = webvtt.WebVTT()
 stamp = lambda seconds: f"00:{int(seconds) // 60:02}:{seconds % 60:06.3f}"
 for a, b, text in cues:

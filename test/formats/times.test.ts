@@ -14,7 +14,7 @@ const words = (content: string) =>
   parseCaptions(content, 'x.vtt').map(({ text, onset, offset }) => [text, onset, offset]);
 
 describe('captions', () => {
-  it.each(['words.srt', 'words.vtt'])('%s as the srt and webvtt packages of Python write them', (name) => {
+  it.each(['words.srt', 'words.vtt'])('%s as pysubs2 and webvtt-py write them', (name) => {
     const found = parseCaptions(readFileSync(join(folder, name), 'utf8'), name);
     expect(found.map(({ text }) => text)).toEqual(['Alice', 'was', 'tired', '&', 'bored']);
     expect(found[0]).toEqual({ text: 'Alice', onset: 0.25, offset: 0.5 });
