@@ -2,8 +2,9 @@
 import { existsSync, statSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { readDescription } from '../config.js';
-import { checkDataset, type DatasetCheck, recognise } from '../data/check.js';
+import { checkDataset, type DatasetCheck } from '../data/check.js';
 import { dataFolder, descriptionPath, knownDatasets } from '../data/paths.js';
+import { recognise } from '../data/recognise.js';
 import { type DatasetDescription, kDatasetSchema } from '../data/schema.js';
 import { expected } from '../errors.js';
 import { type CommandContext, type CommonOptions, FailedResult, runCommand, table } from './output.js';

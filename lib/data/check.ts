@@ -1,8 +1,8 @@
 /** Whether a downloaded copy of a data set is what its description says: files found, missing, of another size, checksum or shape. */
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { readDescription } from '../config.js';
-import { CortuneError, codeOf } from '../errors.js';
+import { codeOf } from '../errors.js';
 import { loadDataset } from './dataset.js';
 import { fileSize, hashFile } from './formats/bytes.js';
 import { choosesColumns, readMatrix } from './formats/index.js';
@@ -231,26 +231,4 @@ function adviceOn(files: readonly CheckedFile[], described: DatasetDescription, 
   if (described.tried !== true && (failed || has('missing')))
     advice.push('This description was not tried on the real files: paths may differ from yours.');
   return advice;
-}
-
-/**
- * The description whose files a folder holds most of: its own dataset.yaml, else one of `known`.
- * @throws ERR_NOT_FOUND when no description fits.
- */
-export async function recognise(folder: string, known: readonly string[]): Promise<string> {
-  const own = join(resolve(folder), 'dataset.yaml');
-  if ((await fileSize(own).catch(() => undefined)) !== undefined) return own;
-  let best: { name: string; share: number } | undefined;
-  for (const name of known) {
-    const { value } = await readDescription(descriptionPath(name), kDatasetSchema);
-    const needed = value.files.filter(({ optional }) => !optional);
-    const there = needed.filter(({ path }) => findFiles(folder, path).length > 0).length;
-    const share = needed.length === 0 ? 0 : there / needed.length;
-    if (share > (best?.share ?? 0)) best = { name, share };
-  }
-  if (best) return best.name;
-  throw new CortuneError(
-    'ERR_NOT_FOUND',
-    `Expected files of a known data set in ${folder} (${known.join(', ')}), found none of any. Name the data set with --as, or write a dataset.yaml there.`,
-  );
 }

@@ -1,5 +1,6 @@
 /** Reading the responses of one subject: one file, or a file a run; some columns, voxels of a mask, regions of an atlas. */
 import { CortuneError } from '../errors.js';
+import type { SubjectResponses } from './courses.js';
 import { checkMatrixSize, readBytes } from './formats/bytes.js';
 import { takeColumns } from './formats/columns.js';
 import {
@@ -13,7 +14,6 @@ import {
 } from './formats/index.js';
 import { hasHeader, toMatrix } from './formats/table.js';
 import { type DataFile, dataFile, findValues } from './paths.js';
-import type { SubjectResponses } from './responses.js';
 import type { DatasetDescription } from './schema.js';
 
 type Described = DatasetDescription['responses'];

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { wordsToVolumes } from '../../lib/data/align.js';
 import { pearson } from '../../lib/data/ceiling.js';
+import { checkDataset } from '../../lib/data/check.js';
 import { controlMatrix } from '../../lib/data/controls.js';
 import { loadDataset } from '../../lib/data/dataset.js';
 
@@ -21,6 +22,11 @@ describe.skipIf(!existsSync(root))(`Alice (skipped without the files in ../share
     expect(data.name).toBe('alice (6mm)');
     const each = await loadDataset('alice', { root, subjects: 'each', variant: '10mm' });
     expect(each.targets).toHaveLength(27 * 6);
+  });
+
+  it('is whole by its description: sizes, checksums, shapes', async () => {
+    const { ok, files } = await checkDataset('alice', { root });
+    expect([ok, files.map(({ state }) => state)]).toEqual([true, ['found', 'found', 'found']]);
   });
 
   it('has the group mean and ceilings that NumPy finds', async () => {
