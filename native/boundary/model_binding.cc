@@ -168,7 +168,7 @@ Napi::Value model_loss(const Napi::CallbackInfo& info) {
        examples = read_examples(args, of_tokens(args.text("objective")))](const Task& task) {
         const auto scored = make_objective(objective, lanes ? lanes->head() : nullptr);
         check_examples(*scored, examples);
-        return evaluate(*model, lanes.get(), *scored, examples, 1, task);
+        return evaluate(*model, lanes.get(), *scored, examples, 1, false, task);
       },
       [](Napi::Env env, const std::vector<double>& losses) { return to_float64(env, losses); });
 }

@@ -75,9 +75,7 @@ Tuned run_tune(const Model& model, const std::vector<MethodSpec>& methods, int64
   auto lanes = std::make_shared<LaneSet>(model, methods, outputs);
   const int64_t count = lanes->lanes();
   if (from) lanes->start_from(*from);
-  lanes->set_half(args.half);
   auto result = train(model, *lanes, objective, args, task);
-  lanes->set_half(false);
   if (lanes->lanes() < count) lanes = std::make_shared<LaneSet>(model, methods, outputs);
   for (size_t k = 0; k < result.states.size(); ++k)
     if (!result.states[k].empty()) lanes->load(static_cast<int64_t>(k), result.states[k]);

@@ -64,8 +64,6 @@ class Delta {
   virtual void check(const Parameters& parameters) const = 0;
   virtual std::vector<OwnParameter> parameter(const std::string& name) const = 0;
   virtual std::vector<LinearEffect> linear(const std::string& module) const = 0;
-  // Do these lanes multiply with the base's weights in bfloat16?
-  virtual bool half() const { return false; }
   // Asked once a pass.
   virtual VirtualTokens virtual_tokens() const = 0;
 };

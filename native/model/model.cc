@@ -38,7 +38,7 @@ VirtualCounts count(const VirtualTokens& added, int64_t lanes, bool causal) {
 }  // namespace
 
 Pass Model::pass(const std::vector<std::vector<int32_t>>& sequences, const Delta* delta, bool half) const {
-  Pass pass{config_, parameters_, delta, {}, 1, half || (delta && delta->half()), {}, {}};
+  Pass pass{config_, parameters_, delta, {}, 1, half, {}, {}};
   if (delta) {
     delta->check(parameters_);
     pass.lanes = delta->lanes();

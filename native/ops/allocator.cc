@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kAlignment = 64;  // libtorch's own: a cache line, and AVX-512's width
 
-constexpr size_t kLarge = size_t{4} << 20;
+constexpr size_t kLarge = size_t{1} << 20;
 
 // Never destroyed: tensors may outlive everything else at exit.
 Blocks& blocks() {

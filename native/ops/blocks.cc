@@ -12,7 +12,10 @@ namespace {
 // A block may be this much larger than asked, as a share.
 constexpr size_t kWaste = 8;
 
-size_t rounded(size_t size) { return (size + Blocks::kPage - 1) / Blocks::kPage * Blocks::kPage; }
+// Sizes go in steps, so that what is nearly of a size can take its place.
+constexpr size_t kStep = size_t{256} << 10;
+
+size_t rounded(size_t size) { return (size + kStep - 1) / kStep * kStep; }
 
 void* map(size_t size) {
   // A page more than asked, to cut an aligned part out of it.

@@ -42,7 +42,7 @@ void check_examples(const Objective& objective, const Examples& examples) {
 }
 
 std::vector<double> evaluate(const Model& model, const LaneSet* set, const Objective& objective,
-                             const Examples& examples, int64_t batch, const Task& task) {
+                             const Examples& examples, int64_t batch, bool half, const Task& task) {
   at::NoGradGuard no_grad;
   objective.check(model);
   std::vector<int32_t> numbers(examples.sequences.size());
@@ -53,7 +53,7 @@ std::vector<double> evaluate(const Model& model, const LaneSet* set, const Objec
   for (size_t at = 0; at < numbers.size(); at += static_cast<size_t>(batch)) {
     const auto end = std::min(numbers.size(), at + static_cast<size_t>(batch));
     const auto part = assemble(examples, {numbers.begin() + at, numbers.begin() + end});
-    const auto pass = model.pass(part.sequences, set);
+    const auto pass = model.pass(part.sequences, set, half);
     const auto scored = objective.select(model, pass, part.labels);
     if (scored.counts.min().item<double>() == 0) continue;
     const auto losses = objective.loss(model, pass, run_blocks(model, pass, false, task), scored);

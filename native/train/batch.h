@@ -22,8 +22,8 @@ Batch assemble(const Examples& examples, std::vector<int32_t> numbers);
 void check_examples(const Objective& objective, const Examples& examples);
 
 // Mean loss of each lane (one for the base model, `set` null) over all scored rows of `examples`, `batch`
-// sequences a pass. [K]
+// sequences a pass; with `half` products with weights are in bfloat16. [K]
 std::vector<double> evaluate(const Model& model, const LaneSet* set, const Objective& objective,
-                             const Examples& examples, int64_t batch, const Task& task);
+                             const Examples& examples, int64_t batch, bool half, const Task& task);
 
 }  // namespace cortune

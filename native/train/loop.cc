@@ -106,7 +106,7 @@ class Run {
     set_.set_training(true);
     for (size_t i = 0; i < list.size(); ++i) {
       at::AutoGradMode with_grad(true);
-      const auto pass = model_.pass(list[i].sequences, &set_);
+      const auto pass = model_.pass(list[i].sequences, &set_, args_.half);
       const auto scored = objective_.select(model_, pass, list[i].labels);
       if (scored.counts.min().item<double>() == 0) continue;
       const auto loss =
@@ -172,7 +172,7 @@ class Run {
   }
 
   void validate(int64_t updates) {
-    const auto losses = evaluate(model_, &set_, objective_, args_.validation, args_.batch, task_);
+    const auto losses = evaluate(model_, &set_, objective_, args_.validation, args_.batch, args_.half, task_);
     std::vector<double> now(lanes_, kNone);
     for (size_t k = 0; k < places(); ++k) {
       if (leaving_[k]) continue;

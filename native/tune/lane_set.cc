@@ -137,7 +137,6 @@ void LaneSet::start_from(const LaneSet& from) {
 LaneSet LaneSet::part(const LaneRange& range) const {
   LaneSet set;
   for (const auto& each : parts_) set.parts_.push_back({each.method->clone(), each.lanes});
-  set.half_ = half_;
   if (head_) set.head_ = std::make_shared<Head>(*head_);
   std::vector<int64_t> lanes(range.count);
   std::iota(lanes.begin(), lanes.end(), range.first);

@@ -35,8 +35,6 @@ class LaneSet : public Delta {
   void before_update(int64_t step, int64_t steps);
   void after_step(const Update& update);
   void set_training(bool on);
-  bool half() const override { return half_; }
-  void set_half(bool on) { half_ = on; }
 
   // Views of one lane's tensors, and what of them is written to files (see Method).
   NamedTensors state(int64_t lane) const;
@@ -46,7 +44,7 @@ class LaneSet : public Delta {
   // Every lane begins where the one lane of `from` stands (same method, targets and rank, else kFormat), with
   // its head if it has one.
   void start_from(const LaneSet& from);
-  // A set of its own of these lanes, where they stand; as precise as this one.
+  // A set of its own of these lanes, where they stand.
   LaneSet part(const LaneRange& range) const;
   // Goes on with these lanes only; they must be ascending.
   void keep(const std::vector<int64_t>& lanes);
@@ -62,7 +60,6 @@ class LaneSet : public Delta {
   void number_lanes();
 
   std::vector<Part> parts_;
-  bool half_ = false;
   std::shared_ptr<Head> head_;
 };
 
