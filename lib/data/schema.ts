@@ -9,12 +9,18 @@ export type SubjectMode = (typeof kSubjectModes)[number];
 /** Variables that a path may hold. */
 const kVariable = /\{([^}]*)\}/g;
 
+/** More of them would take ages to compare with long names. */
+const kMaxStars = 3;
+
 /** A path below the data folder. Nothing in a description can reach out of that folder. */
 function pathBelow(variables: readonly string[]) {
   const what = `a path below the data folder${variables.map((name) => `, with or without {${name}}`).join('')}`;
   return text(what)
     .refine((path) => !/^([\\/]|[A-Za-z]:)/.test(path) && !path.split(/[\\/]/).includes('..'), {
       error: `${what}, relative and without \`..\``,
+    })
+    .refine((path) => path.split(/[\\/]/).every((part) => part.split('*').length <= kMaxStars + 1), {
+      error: `${what}, with ${kMaxStars} \`*\` in a part of it at most`,
     })
     .refine((path) => [...path.matchAll(kVariable)].every((match) => variables.includes(match[1]!)), {
       error: `${what}, and no other {variable}`,
@@ -179,15 +185,22 @@ export const kDatasetSchema = section('the data set', {
   notes: listOf(text('a note'), 'a list of notes').default([]),
   version: integer(1, 1).default(1),
 }).superRefine((description, context) => {
+  const { stimuli, responses, variants } = description;
+  const fail = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
   for (const key of ['stimuli', 'responses'] as const) {
     const files = description[key]?.file ?? [];
-    if (description.variants || !files.some((file) => file.includes('{variant}'))) continue;
-    context.addIssue({
-      code: 'custom',
-      path: [key, 'file'],
-      message: 'Expected `variants` to list the values of {variant} in this path, got none',
-    });
+    if (!variants && files.some((file) => file.includes('{variant}')))
+      fail([key, 'file'], 'Expected `variants` to list the values of {variant} in this path, got none');
   }
+  const perRun = responses.file[0]?.includes('{run}');
+  if (stimuli?.kind === 'words' && stimuli.file[0]?.includes('{run}') && !perRun)
+    fail(['responses', 'file'], 'Expected `responses.file` to hold {run}, as the words have a file a run, got none');
+  if (responses.runs && !perRun && !stimuli?.file[0]?.includes('{run}'))
+    fail(['responses', 'runs'], 'Expected {run} in `responses.file` or `stimuli.file`, as `runs` are listed, got none');
+  if (responses.atlas && responses.masks)
+    fail(['responses', 'masks'], 'Expected `masks` or `atlas`, whose regions are read, got both');
+  if (responses.labels && !responses.atlas)
+    fail(['responses', 'labels'], 'Expected `atlas`, whose regions `labels` names, got none');
 });
 
 export type DatasetDescription = z.output<typeof kDatasetSchema>;

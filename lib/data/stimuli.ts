@@ -48,7 +48,9 @@ export async function readStimuli(
     described.kind === 'trials'
       ? await readTrials({ ...described, where }, files, recorded)
       : await readWords({ ...described, where }, files, perRun, recorded);
-  return { ...read, files };
+  // What decides the time of volumes belongs to the data, too.
+  const sidecar = described.kind === 'words' && described.tr === undefined && described.sidecar;
+  return { ...read, files: sidecar ? [...files, dataFile(root, [sidecar], values)] : files };
 }
 
 function filledValues(where: Where, values: Record<string, string>): Where {
@@ -104,7 +106,6 @@ async function readWords(
   const { start } = described;
   const notes: string[] = [];
   const all: Word[] = [];
-  const total = runRows.reduce((sum, rows) => sum + rows, 0);
   let before = 0;
   for (const [i, { path, name }] of files.entries()) {
     const words = parseWords(described, await readBytes(path), name);
@@ -114,7 +115,7 @@ async function readWords(
       break;
     }
     // Runs follow one another: the words of each are moved behind the volumes of those before, and none may reach into another run.
-    const rows = runRows.length === files.length ? runRows[i]! : total / files.length;
+    const rows = runRows[i]!;
     const shift = before * tr;
     const inside = words.filter(({ onset, offset }) => {
       const middle = (onset + offset) / 2;

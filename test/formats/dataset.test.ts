@@ -129,6 +129,13 @@ describe('words against volumes', () => {
     expect(read.words[2]).toEqual({ text: 'w4', onset: 2, offset: 2 }); // n/a
   });
 
+  it('a sidecar decides what the data are', async () => {
+    const folder = dataset(`name: x\n${stimuli(', sidecar: bold.json')}\n${responsesOf}`, files);
+    const { hash } = await loadDataset(folder);
+    writeFileSync(join(folder, 'bold.json'), '{"RepetitionTime": 1.25}');
+    expect((await loadDataset(folder)).hash).not.toBe(hash);
+  });
+
   it('the TR of the images, when nothing else says it', async () => {
     const { stimuli: read } = await loadDataset(dataset(`name: x\n${stimuli('')}\n${responsesOf}`, files));
     expect(read.kind === 'words' && read.tr).toBe(2);
@@ -210,6 +217,19 @@ responses: {file: assembly.nc, zscore: false, coords: {region: roi, subject: sub
       /take means of regions .*or keep subjects apart/,
     );
   });
+});
+
+it.each([
+  [
+    'responses: {file: "b.nii", masks: {A: a.nii}, atlas: c.nii}',
+    /`masks` or `atlas`, whose regions are read, got both/,
+  ],
+  ['responses: {file: "b.nii", labels: a.tsv}', /Expected `atlas`, whose regions `labels` names/],
+  ['responses: {file: "b.nii", runs: [1]}', /\{run\} in `responses.file` or `stimuli.file`, as `runs` are listed/],
+  ['responses: {file: "b.nii"}\nstimuli: {kind: words, file: "{run}.vtt"}', /`responses.file` to hold \{run\}/],
+  ['responses: {file: "a*b*c*d*e*.nii"}', /with 3 `\*` in a part of it at most/],
+])('%s is refused', async (yaml, sentence) => {
+  await expect(loadDataset(dataset(`name: x\n${yaml}`, {}))).rejects.toThrow(sentence);
 });
 
 it('a description without stimuli says what to do', async () => {
