@@ -1,7 +1,9 @@
 /** Options that several commands share, and how the files they name are read. */
+import { existsSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { readBytes } from '../data/formats/bytes.js';
 import {
+  isTable,
   kMatrixExtensions,
   type MatrixOptions,
   type NamedMatrix,
@@ -14,6 +16,7 @@ import { checkField, readRecords } from '../data/formats/records.js';
 import { columnIndices } from '../data/formats/table.js';
 import { kDefaultAlphas, parseAlphas } from '../encode/alphas.js';
 import { parseFolds } from '../encode/folds.js';
+import { expected } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { Tensor } from '../tensor.js';
@@ -94,7 +97,10 @@ export const kResponseOptions = {
     describe: `Matrix [n, targets]: ${kMatrixFiles}; row i belongs to stimulus i`,
   },
   ...kPartOptions,
-  groups: { type: 'string', describe: 'Column of the responses file with the run, story or passage of each row' },
+  groups: {
+    type: 'string',
+    describe: 'Run, story or passage of each row: a column of the responses file, or FILE:COLUMN of another',
+  },
 } as const;
 
 export interface FitOptions {
@@ -179,13 +185,22 @@ export async function readResponses(
   note: (line: string) => void,
   aside?: string | undefined,
 ): Promise<NamedMatrix & { groups?: string[] }> {
-  const { responses: path, groups } = options;
+  const { responses: path } = options;
   const part = partOf(options);
+  const elsewhere = otherFile(options.groups);
+  const groups = elsewhere ? undefined : options.groups;
   const texts = [groups, aside].filter((name) => name !== undefined);
   const besides = texts.length === 0 ? {} : await readBeside(path, groups, texts);
   const all = await readMatrix(path, { ...part, columns: part.columns ?? besides.others });
   for (const line of all.notes ?? []) note(`Note: ${line}`);
-  return { ...all, ...(besides.labels && { groups: besides.labels }) };
+  const labels = elsewhere ? await readTexts(elsewhere.path, { column: elsewhere.column }) : besides.labels;
+  return { ...all, ...(labels && { groups: labels }) };
+}
+
+/** `runs.csv:run`: a column of another file; images and arrays have no column for it. */
+function otherFile(groups: string | undefined): { path: string; column: string } | undefined {
+  const [, path, column] = /^(.+):([^:]+)$/.exec(groups ?? '') ?? [];
+  return path !== undefined && existsSync(path) ? { path, column: column! } : undefined;
 }
 
 /** Labels of the rows from a column (of a .nc: a coordinate of its rows), and the columns that are none of `texts`. */
@@ -202,6 +217,12 @@ async function readBeside(
       others: path.endsWith('.nc') ? undefined : records.fields.filter((field) => !texts.includes(field)),
     };
   }
+  if (!isTable(path))
+    throw expected(
+      'groups',
+      `FILE:COLUMN of a table, as ${basename(path)} has no columns of labels`,
+      groups ?? texts[0],
+    );
   const labels = groups === undefined ? undefined : await readTexts(path, { column: groups });
   const header = parseTable(await readBytes(path), path).rows[0]!;
   const places = columnIndices(basename(path), header, texts);

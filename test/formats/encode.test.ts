@@ -83,6 +83,13 @@ it('rows are grouped by a column of a table, or a coordinate', async () => {
   const table = await grouped('mixed.parquet', '--columns', 'v0,v3');
   const assembly = await grouped('assembly.nc', '--columns', 'v0,v3');
   expect(scores(table)).toEqual(scores(assembly));
+  const images = (groups: string) =>
+    encode('series.nii', '--mask', at('mask.nii.gz'), '--groups', groups, '--folds', 'grouped');
+  const { json } = await images(`${at('mixed.parquet')}:passage`);
+  expect(scores(json)[0]![3]).toEqual(scores(table)[0]![1]);
+  expect((await images('passage')).json.error.message).toMatch(
+    /`groups` to be FILE:COLUMN of a table, as series.nii has no columns/,
+  );
 });
 
 it('notes tell what was left out, and NaN voxels are named', async () => {
