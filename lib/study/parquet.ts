@@ -5,13 +5,14 @@
  *     tables/SEGMENT/runs.parquet, scores.parquet, ...
  *
  * A segment holds the rows of some hundred runs and never changes. New and changed runs go into new segments; small ones are put together when
- * there are many. So a query of a large store reads what was written since the last one, and memory stays that of one segment.
+ * there are many; the file of a table is made when it is first asked for. So a query of a large store reads what was written since the last one,
+ * and memory stays that of one table of one segment.
  */
 import { constants } from 'node:fs';
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { flushFolder, ioError, ownedName, replaceFile } from './atomic.js';
+import { ioError, replaceFile } from './atomic.js';
 import { contentId } from './hash.js';
 import { kFormat } from './records.js';
 import { kRunName, type Store } from './store.js';
@@ -46,8 +47,12 @@ export interface TableFiles {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Brings the tables of a store up to date. A store that cannot be written to gets tables in a temporary folder. Throws ERR_FORMAT, ERR_IO. */
-export async function refreshTables(store: Store, signal?: AbortSignal): Promise<TableFiles> {
+/** Brings tables of a store up to date; others have no files. A store that cannot be written to gets tables in a temporary folder. Throws ERR_FORMAT, ERR_IO. */
+export async function refreshTables(
+  store: Store,
+  wanted: readonly TableName[] = kTableNames,
+  signal?: AbortSignal,
+): Promise<TableFiles> {
   const { folder, temporary } = await placeOf(store.folder);
   const remove = async () => {
     if (temporary) await rm(folder, { recursive: true, force: true });
@@ -57,22 +62,21 @@ export async function refreshTables(store: Store, signal?: AbortSignal): Promise
     const there = new Map((await runTimes(store)).map((run) => [run[0], run]));
     const { kept, fresh } = divide(index, there);
     const made: Segment[] = [];
-    for (let at = 0; at < fresh.length; at += kSegment) {
-      signal?.throwIfAborted();
-      made.push(await writeSegment(store, folder, fresh.slice(at, at + kSegment)));
-    }
+    for (let at = 0; at < fresh.length; at += kSegment)
+      made.push(await makeSegment(folder, fresh.slice(at, at + kSegment)));
     const segments = [...kept, ...made];
-    const studies = join(folder, 'studies.parquet');
-    await writeTable(studies, studyRows(await store.studies()));
     if (made.length > 0 || kept.length !== index.segments.length) {
       await replaceFile(join(folder, 'index.json'), `${JSON.stringify({ format: kForm, segments })}\n`);
       await removeOld(folder, new Set(segments.map(({ name }) => name)));
     }
+    // Runs are read in any case, and their own table is small.
+    for (const segment of segments) await fillSegment(store, folder, segment, [...wanted, 'runs'], signal);
+    const studies = join(folder, 'studies.parquet');
+    if (wanted.includes('studies')) await writeTable(studies, studyRows(await store.studies()));
+    const filesOf = (table: TableName) =>
+      table === 'studies' ? [studies] : segments.map(({ name }) => join(folder, name, `${table}.parquet`));
     const files = Object.fromEntries(
-      kTableNames.map((table) => [
-        table,
-        table === 'studies' ? [studies] : segments.map(({ name }) => join(folder, name, `${table}.parquet`)),
-      ]),
+      kTableNames.map((table) => [table, wanted.includes(table) ? filesOf(table) : []]),
     ) as Record<TableName, string[]>;
     return { folder, files, [Symbol.asyncDispose]: remove };
   } catch (error) {
@@ -133,26 +137,35 @@ function divide(
   return { kept, fresh: [...there.values()].filter(([id]) => !known.has(id)) };
 }
 
-async function writeSegment(store: Store, folder: string, runs: [string, number][]): Promise<Segment> {
+async function makeSegment(folder: string, runs: [string, number][]): Promise<Segment> {
   const name = contentId([kForm, runs]);
-  const tables = kRunTables.map((table) => [table, new TableColumns(table)] as const);
+  await mkdir(join(folder, name), { recursive: true }).catch((error) => {
+    throw ioError(error, `write tables into ${folder}`);
+  });
+  return { name, runs };
+}
+
+/** Writes those of the wanted tables that a segment lacks. Another process that does the same writes the same. */
+async function fillSegment(
+  store: Store,
+  folder: string,
+  { name, runs }: Segment,
+  wanted: readonly TableName[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const there = new Set(await readdir(join(folder, name)));
+  const lacking = kRunTables.filter((table) => wanted.includes(table) && !there.has(`${table}.parquet`));
+  if (lacking.length === 0) return;
+  const tables = lacking.map((table) => [table, new TableColumns(table)] as const);
   for (const [id] of runs) {
+    signal?.throwIfAborted();
     const record = await store.run(id);
     if (!record) continue;
     const scores = record.status === 'done' ? await store.scores(id) : undefined;
     const run = { record, scores, losses: await store.losses(id) };
     for (const [table, columns] of tables) addRows(table, columns, run);
   }
-  const draft = join(folder, ownedName('tmp'));
-  await mkdir(draft);
-  for (const [table, columns] of tables) await writeTable(join(draft, `${table}.parquet`), columns);
-  await rename(draft, join(folder, name)).catch(async (error: NodeJS.ErrnoException) => {
-    // Another process was faster: its segment is the same.
-    await rm(draft, { recursive: true, force: true });
-    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw ioError(error, `write tables into ${folder}`);
-  });
-  await flushFolder(folder);
-  return { name, runs };
+  for (const [table, columns] of tables) await writeTable(join(folder, name, `${table}.parquet`), columns);
 }
 
 /** Writes one table. The writer is loaded when it is needed. */

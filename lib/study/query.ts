@@ -43,7 +43,7 @@ export async function openQuery(store: Store, sql: string, options: QueryOptions
   const { signal, parameters } = options;
   if (typeof sql !== 'string' || sql.trim() === '')
     throw expected('sql', 'a question such as `select * from runs`', sql, typeof sql === 'string' ? 'range' : 'type');
-  const tables = await refreshTables(store, signal);
+  const tables = await refreshTables(store, tablesIn(sql), signal);
   const database = await connect(tables);
   const { connection } = database;
   const interrupt = () => connection.interrupt();
@@ -170,9 +170,14 @@ function sqlError(error: unknown, sql: string): Error {
   return expected('sql', `SQL over the tables of a store. ${what}${nearest}. ${whatThereIs(sql)} The SQL was`, sql);
 }
 
+/** Tables that the SQL may be about: those whose names are in it. */
+function tablesIn(sql: string): TableName[] {
+  return kTableNames.filter((table) => new RegExp(`\\b${table}\\b`, 'i').test(sql));
+}
+
 /** Columns of the tables that the SQL names; of all when it names none of them. */
 function whatThereIs(sql: string): string {
-  const named = kTableNames.filter((table) => new RegExp(`\\b${table}\\b`, 'i').test(sql));
+  const named = tablesIn(sql);
   const columns = (table: TableName) => `${table} (${Object.keys(kTables[table]).join(', ')})`;
   return named.length > 0
     ? `The columns: ${named.map(columns).join('; ')}.`

@@ -2,7 +2,7 @@
 
 import { runTitle } from './plan.js';
 import type { RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
-import { scoreRows, summarize } from './results.js';
+import { summarize } from './results.js';
 
 export type ColumnType = 'STRING' | 'DOUBLE' | 'INT32' | 'TIMESTAMP' | 'BOOLEAN';
 export type Cell = string | number | boolean | Date | null;
@@ -105,17 +105,25 @@ type Row = Record<string, Cell | undefined>;
 export class TableColumns {
   readonly columns: Record<string, Cell[]>;
   readonly #types: Columns;
+  readonly #lists: [string, Cell[]][];
 
   constructor(table: TableName) {
     this.#types = kTables[table];
     this.columns = Object.fromEntries(Object.keys(this.#types).map((name) => [name, []]));
+    this.#lists = Object.entries(this.columns);
   }
 
   /** NaN is null: a table has no other word for a number that is not there. */
   push(row: Row): void {
-    for (const name in this.#types) {
-      const value = row[name] ?? null;
-      this.columns[name]!.push(typeof value === 'number' && !Number.isFinite(value) ? null : value);
+    for (const [name, values] of this.#lists) values.push(plain(row[name]));
+  }
+
+  /** `count` rows: of each column the value of `row`, or what `values` says of row i. No object a row: a large store has millions. */
+  pushBlock(count: number, row: Row, values: Record<string, (i: number) => Cell | undefined>): void {
+    for (const [name, list] of this.#lists) {
+      const value = values[name];
+      const same = row[name] ?? null;
+      for (let i = 0; i < count; i++) list.push(value ? plain(value(i)) : same);
     }
   }
 
@@ -129,6 +137,10 @@ export class TableColumns {
   }
 }
 
+function plain(value: Cell | undefined): Cell {
+  return value === undefined || (typeof value === 'number' && !Number.isFinite(value)) ? null : value;
+}
+
 /** What names a run, as columns. */
 function runColumns({ id, labels, data }: RunRecord): Row & RunLabels {
   return {
@@ -139,35 +151,58 @@ function runColumns({ id, labels, data }: RunRecord): Row & RunLabels {
   } as Row & RunLabels;
 }
 
-const kRows: Record<RunTable, (run: TableRun) => Iterable<Row>> = {
+const kRows: Record<Exclude<RunTable, 'scores' | 'folds'>, (run: TableRun) => Iterable<Row>> = {
   runs: (run) => [runRow(run)],
-  *scores({ record, scores }) {
-    const head = runColumns(record);
-    for (const row of scoreRows({ runs: [{ record, scores }] })) {
-      const { normalized, fdr, pMax, lower, upper, folds: _, ...rest } = row;
-      yield { ...rest, ...head, r_over_ceiling: normalized, p_fdr: fdr, p_max: pMax, r_lower: lower, r_upper: upper };
-    }
-  },
-  *folds({ record, scores }) {
-    if (!scores) return;
-    const { layers, targets, folds } = scores;
-    for (const [l, layer] of layers.entries())
-      for (let f = 0; f < folds.count; f++)
-        for (const [t, { name }] of targets.entries()) {
-          const at = (l * folds.count + f) * targets.length + t;
-          const value = { r: scores.foldR[at]!, r2: scores.foldR2[at]!, alpha: scores.foldAlpha[at]! };
-          yield { run: record.id, layer, target: name, fold: f + 1, ...value };
-        }
-  },
   losses: ({ record, losses }) => losses.map((loss, step) => ({ run: record.id, step, loss })),
   decode: ({ record, scores }) => (scores?.decode ?? []).map((row) => ({ ...runColumns(record), ...row })),
   labels: ({ record, scores }) => (scores?.labels ?? []).map((row) => ({ ...runColumns(record), ...row })),
   rsa: ({ record, scores }) => (scores?.rsa ?? []).map((row) => ({ ...runColumns(record), ...row })),
 };
 
-/** The rows that runs add to a table. */
+/** The rows that a run adds to a table. */
 export function addRows(table: RunTable, into: TableColumns, run: TableRun): void {
-  for (const row of kRows[table](run)) into.push(row);
+  if (table === 'scores') addScores(into, run);
+  else if (table === 'folds') addFolds(into, run);
+  else for (const row of kRows[table](run)) into.push(row);
+}
+
+/** [L, t] */
+function addScores(into: TableColumns, { record, scores }: TableRun): void {
+  if (!scores) return;
+  const { layers, targets, ceilings, r, r2, alpha, stats } = scores;
+  const count = targets.length;
+  into.pushBlock(layers.length * count, runColumns(record), {
+    layer: (i) => layers[Math.floor(i / count)],
+    target: (i) => targets[i % count]!.name,
+    subject: (i) => targets[i % count]!.subject,
+    roi: (i) => targets[i % count]!.roi,
+    r: (i) => r[i],
+    r2: (i) => r2[i],
+    alpha: (i) => alpha[i],
+    ceiling: (i) => ceilings[i % count],
+    r_over_ceiling: (i) => r[i]! / ceilings[i % count]!,
+    p: (i) => stats?.p[i],
+    p_fdr: (i) => stats?.fdr[i],
+    p_max: (i) => stats?.pMax[i],
+    r_lower: (i) => stats?.lower[i],
+    r_upper: (i) => stats?.upper[i],
+  });
+}
+
+/** [L, F, t] */
+function addFolds(into: TableColumns, { record, scores }: TableRun): void {
+  if (!scores) return;
+  const { layers, targets, folds, foldR, foldR2, foldAlpha } = scores;
+  const [count, perLayer] = [targets.length, targets.length * folds.count];
+  const values = {
+    layer: (i: number) => layers[Math.floor(i / perLayer)],
+    target: (i: number) => targets[i % count]!.name,
+    fold: (i: number) => (Math.floor(i / count) % folds.count) + 1,
+    r: (i: number) => foldR[i],
+    r2: (i: number) => foldR2[i],
+    alpha: (i: number) => foldAlpha[i],
+  };
+  into.pushBlock(layers.length * perLayer, { run: record.id }, values);
 }
 
 export function studyRows(studies: readonly StudyRecord[]): TableColumns {

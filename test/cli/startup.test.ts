@@ -10,7 +10,7 @@ const kTries = 5;
 
 /** Writes the processor time of the process, us, when it ends: other work on the machine does not count. */
 const kMeter = `data:text/javascript,${encodeURIComponent(
-  "process.on('exit', () => { const { user, system } = process.cpuUsage(); process.stderr.write(`\\ncpu ${user + system}`); })",
+  "process.on('exit', () => { const { user, system } = process.cpuUsage(); process.stderr.write('\\ncpu ' + (user + system)); })",
 )}`;
 
 function cpu(args: string[]): number {

@@ -154,7 +154,7 @@ describe('tables', () => {
     const own = join(root, 'readonly');
     await runFake(own);
     chmodSync(own, 0o500);
-    await using tables = await refreshTables(await Store.open(own));
+    await using tables = await refreshTables(await Store.open(own), ['runs']);
     expect(tables.folder.startsWith(own)).toBe(false);
     expect(existsSync(join(own, 'tables'))).toBe(false);
     chmodSync(own, 0o700);
