@@ -2,7 +2,7 @@
 import { expected } from '../errors.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
-import { Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor.js';
 import { type Exchange, parseExchange, rowOrders } from './surrogates.js';
 
 export interface MatchOptions extends JobOptions {
@@ -54,11 +54,10 @@ export async function matchRows(predicted: Tensor, actual: Tensor, options: Matc
   const how = typeof options.exchange === 'object' ? options.exchange : parseExchange(options.exchange ?? 'rows');
   if (!Number.isInteger(permutations) || permutations < 0)
     throw expected('permutations', 'a whole number of shuffles, 0 or more', permutations);
-  using made = predicted.shape.length === 2 ? Tensor.from(predicted.toArray(), [1, ...predicted.shape]) : undefined;
-  const a = made ?? predicted;
-  const [layers, n, width] = a.shape;
-  if (a.shape.length !== 3 || n! < 2)
-    throw expected('predicted', 'a tensor [n, p] or [L, n, p], n of 2 or more', [...a.shape]);
+  const shape = predicted.shape.length === 2 ? [1, ...predicted.shape] : predicted.shape;
+  const [layers, n, width] = shape;
+  if (shape.length !== 3 || n! < 2)
+    throw expected('predicted', 'a tensor [n, p] or [L, n, p], n of 2 or more', [...predicted.shape]);
   const fits = actual.shape.at(-1) === width && actual.shape.at(-2) === n;
   if (!fits || !(actual.shape.length === 2 || (actual.shape.length === 3 && actual.shape[0] === layers)))
     throw expected('actual', `a tensor [${n}, ${width}] or [${layers}, ${n}, ${width}]`, [...actual.shape]);
@@ -67,7 +66,7 @@ export async function matchRows(predicted: Tensor, actual: Tensor, options: Matc
     (onProgress) =>
       native().matchRows(
         {
-          predicted: a.handle,
+          predicted: predicted.handle,
           actual: actual.handle,
           metric,
           groups,

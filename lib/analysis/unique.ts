@@ -1,7 +1,8 @@
 /** Unique variance: what a model explains that controls (word rate, position, ...) do not. */
 import type { Matrix } from '../data/types.js';
-import { type BandedOptions, type BandedScores, encodeBanded } from '../encode/banded.js';
+import { type BandedOptions, encodeBanded } from '../encode/banded.js';
 import { type EncodeOptions, encode } from '../encode/encode.js';
+import { meanOverFolds } from '../encode/scores.js';
 import { CortuneError, expected } from '../errors.js';
 import { Tensor } from '../tensor.js';
 
@@ -70,7 +71,8 @@ export async function uniqueVariance(
     using both = Tensor.from(columns.subarray(l * n * width, (l + 1) * n * width), [n, width]);
     if (kind === 'banded') {
       const sizes = [p, controls.columns];
-      joints.push(meanOverFolds(await encodeBanded(both, responses, { ...options, sizes, gammas, seed })));
+      const found = await encodeBanded(both, responses, { ...options, sizes, gammas, seed });
+      joints.push(Array.from({ length: found.targets }, (_, t) => meanOverFolds(found, found.r2, 0, t)));
       continue;
     }
     const found = await encode(both, responses, { ...options, layers: undefined });
@@ -96,14 +98,6 @@ export async function uniqueVariance(
     })),
     warnings: [...new Set(warnings)],
   };
-}
-
-/** R2 of each target, folds without one passed over, as `encode` gives it. */
-function meanOverFolds({ folds, targets, r2 }: BandedScores): number[] {
-  return Array.from({ length: targets }, (_, t) => {
-    const known = Array.from({ length: folds }, (_, f) => r2[f * targets + t]!).filter((value) => !Number.isNaN(value));
-    return known.length === 0 ? Number.NaN : known.reduce((sum, value) => sum + value, 0) / known.length;
-  });
 }
 
 /** Each layer's rows with the control columns after them: [L, n, p + q]. */

@@ -9,6 +9,7 @@ export interface RidgeOptions {
   missing: 'error' | 'drop';
   kernel: string;
   scores?: string | undefined;
+  rowWeights?: string | undefined;
   stream: boolean;
   out?: string | undefined;
   weights: boolean;
@@ -38,6 +39,11 @@ export const kRidgeOptions = {
     describe: 'linear, rbf, rbf:GAMMA, polynomial:DEGREE or polynomial:DEGREE:GAMMA:OFFSET',
   },
   scores: { type: 'string', describe: 'More scores, for --json: spearman,explained' },
+  'row-weights': {
+    type: 'string',
+    describe:
+      'A file with one number above 0 a row (one column): its weight in the fits and in the errors that choose alpha',
+  },
   stream: {
     type: 'boolean',
     default: false,

@@ -1,8 +1,10 @@
 /** `cortune encode`: how well features predict responses, layer by layer, by cross-validated ridge. */
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { readMatrix } from '../data/formats/index.js';
 import { type EncodeScores, encode } from '../encode/encode.js';
 import { ResponsesFile } from '../encode/responses.js';
 import { meanOverFolds } from '../encode/scores.js';
+import { CortuneError } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { Tensor } from '../tensor.js';
@@ -32,6 +34,17 @@ async function responsesOf(options: Options, ctx: CommandContext) {
   }
   const file = await ResponsesFile.open(options.responses);
   return { responses: file, columns: Array.from({ length: file.shape[1]! }, (_, i) => String(i)), groups: undefined };
+}
+
+/** One number a row. */
+async function readRowWeights(path: string): Promise<Float32Array> {
+  const { matrix } = await readMatrix(path);
+  if (matrix.columns !== 1)
+    throw new CortuneError(
+      'ERR_DATA',
+      `Expected '${path}' to have one column, the weight of each row, got ${matrix.columns}.`,
+    );
+  return matrix.data;
 }
 
 /** Every score as a tensor, and what else was kept. NaN where there is none. */
@@ -67,12 +80,14 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
     ...ridgeSettings(options, options.columns !== undefined || options.groups !== undefined),
   };
   if (options.out !== undefined) await checkFile(options.out);
+  const sampleWeights = options.rowWeights === undefined ? undefined : await readRowWeights(options.rowWeights);
   const { responses, columns, groups } = await responsesOf(options, ctx);
   const { tensor, layers } = await readFeatures(options, ctx);
   using features = tensor;
   const scores = await encode(features, responses, {
     ...settings,
     groups,
+    sampleWeights,
     names: columns,
     layers,
     signal: ctx.signal,
@@ -142,6 +157,7 @@ export const command: CommandModule<object, Options> = {
         '$0 encode --features f.npy --responses bold.nii.gz --atlas dseg.nii.gz --atlas-labels dseg.tsv --columns IFG,STG',
         'Means of two regions of an atlas',
       )
+      .example('$0 encode --features f.npy --responses bold.csv --row-weights w.csv', 'Rows that count more or less')
       .example(
         '$0 encode --features f.npy --responses voxels.npy --stream --out scores.safetensors --weights',
         'Responses larger than memory',

@@ -5,6 +5,7 @@ import type { JobOptions } from '../native/jobs.js';
 import { Tensor } from '../tensor.js';
 import { type BandedOptions, encodeBanded } from './banded.js';
 import type { Responses } from './responses.js';
+import { meanOverFolds } from './scores.js';
 
 /** As many sets as 2^bands - 1 are fitted. */
 const kMostBands = 5;
@@ -45,13 +46,13 @@ export async function partitionVariance(
     const sizes = options.sizes.filter((_, b) => set & (1 << b));
     // One band has no weights to search.
     const search = sizes.length === 1 ? { gammas: [[1]], refine: 0 } : {};
-    const { folds, targets, ...scores } = await encodeBanded(chosen, responses, {
+    const found = await encodeBanded(chosen, responses, {
       ...options,
       ...reporting(options, set - 1, sets),
       sizes,
       ...search,
     });
-    r2.push(Float64Array.from({ length: targets }, (_, t) => meanOf(scores.r2, folds, targets, t)));
+    r2.push(Float64Array.from({ length: found.targets }, (_, t) => meanOverFolds(found, found.r2, 0, t)));
   }
   const targets = r2[0]!.length;
   const parts = new Float64Array(sets * targets);
@@ -83,15 +84,6 @@ function columnsOf(values: Float32Array, n: number, p: number, sizes: readonly n
   for (let row = 0; row < n; row++)
     for (const [i, column] of kept.entries()) out[row * kept.length + i] = values[row * p + column]!;
   return Tensor.from(out, [n, kept.length]);
-}
-
-function meanOf(values: Float64Array, folds: number, targets: number, t: number): number {
-  let [sum, count] = [0, 0];
-  for (let f = 0; f < folds; f++) {
-    const value = values[f * targets + t]!;
-    if (!Number.isNaN(value)) [sum, count] = [sum + value, count + 1];
-  }
-  return count === 0 ? Number.NaN : sum / count;
 }
 
 function reporting({ onProgress }: JobOptions, done: number, sets: number): JobOptions {

@@ -49,7 +49,7 @@ export function tabulate(scores: FoldScores, layers: readonly number[], names: r
 
 /** Folds without a value (NaN) are passed over. */
 export function meanOverFolds(
-  scores: FoldScores,
+  scores: Pick<FoldScores, 'folds' | 'targets'>,
   values: Float64Array,
   layer: number,
   target: number,

@@ -22,12 +22,13 @@ struct MatchScores {
   std::vector<double> baseline;     // [L, P]: share of pairs told apart under each order
 };
 
-// predicted [L, n, p], actual [n, p] or [L, n, p], float32. With s(i, j) the correlation (or cosine) of
-// predicted row i and true row j, the pair i < j is told apart when s(i, i) + s(j, j) > s(i, j) + s(j, i)
-// (Mitchell et al. 2008, Science 320, 1191). Rank of row i: 1 + how many j have s(i, j) > s(i, i).
+// predicted [L, n, p] (or [n, p] for one layer), actual [n, p] or [L, n, p], float32. With s(i, j) the
+// correlation (or cosine) of predicted row i and true row j, the pair i < j is told apart when s(i, i) + s(j,
+// j) > s(i, j) + s(j, i) (Mitchell et al. 2008, Science 320, 1191). Rank of row i: 1 + how many j have s(i,
+// j) > s(i, i).
 //
-// All s come from one GEMM in float32; what lies within the error bound of that product is decided again by
-// dot products in float64, so every comparison is the one that float64 makes.
+// All s come from products in float32; what lies within their error bound is decided again by dot products in
+// float64, so every comparison is the one that float64 makes.
 MatchScores match_rows(const at::Tensor& predicted, const at::Tensor& actual, const MatchSpec& spec,
                        const Task& task);
 

@@ -10,9 +10,8 @@
 #include "factor.h"
 #include "inner.h"
 #include "parallel.h"
-#include "predict.h"
-#include "score.h"
 #include "screen.h"
+#include "tile.h"
 
 namespace cortune {
 namespace {
@@ -55,35 +54,6 @@ std::vector<InnerFold> inner_positions(const OuterFold& fold, int64_t rows) {
   return out;
 }
 
-// Training responses of a tile of targets.
-struct Tile {
-  int64_t from = 0, width = 0;
-  at::Tensor y;              // [w, n], centred
-  std::vector<double> mean;  // [w]
-  std::vector<bool> flat;    // [w]: constant
-};
-
-Tile read_tile(const Study& study, const std::vector<int64_t>& rows, int64_t from, int64_t to) {
-  const int64_t n = static_cast<int64_t>(rows.size());
-  Tile tile{from, to - from, study.responses.read(rows, from, to), {}, {}};
-  at::Tensor wide;
-  if (!study.spec.single) wide = at::empty(tile.y.sizes(), at::kDouble);
-  for (int64_t j = 0; j < tile.width; ++j) {
-    float* y = tile.y.data_ptr<float>() + j * n;
-    double sum = 0;
-    for (int64_t i = 0; i < n; ++i) sum += y[i];
-    const double mean = sum / static_cast<double>(n);
-    tile.mean.push_back(mean);
-    tile.flat.push_back(std::all_of(y, y + n, [&](float value) { return value == y[0]; }));
-    if (study.spec.single)
-      for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(y[i] - mean);
-    else
-      for (int64_t i = 0; i < n; ++i) wide.data_ptr<double>()[j * n + i] = y[i] - mean;
-  }
-  if (!study.spec.single) tile.y = wide;
-  return tile;
-}
-
 class Fold {
  public:
   Fold(const Study& study, int64_t layer, int64_t index, const std::function<void(int64_t)>& progress)
@@ -104,7 +74,7 @@ class Fold {
         [&](int64_t from, int64_t to) {
           const auto tile = read_tile(study_, fold_.rows.train, from, to);
           if (spec_.single)
-            score_panels(tile);
+            score_tile(tile);
           else if (spec_.fixed)
             for (size_t f = 0; f < inner_.size(); ++f) score_inner(tile, f);
           else
@@ -302,7 +272,7 @@ class Fold {
   }
 
   // In float32: targets of one alpha side by side.
-  void score_panels(const Tile& tile) {
+  void score_tile(const Tile& tile) {
     std::vector<int64_t> numbers(chosen_.begin() + tile.from, chosen_.begin() + tile.from + tile.width);
     const auto groups = group_panels(numbers);
     const auto panels = make_panels(tile.y, groups.targets);
@@ -312,17 +282,22 @@ class Fold {
         const double count = static_cast<double>(folds_[f].train.size(0));
         const auto mean =
             maps_ ? at::full({folds_[f].train.size(0)}, 1 / count, at::kDouble) : inner_[f].mean;
-        score_groups(tile, groups, panels, panels, places(folds_[f].test), static_cast<int64_t>(f),
-                     fold_.inner[f].test, predict_inner_[f], mean);
+        score_panels(place(static_cast<int64_t>(f)), tile,
+                     {groups, panels, panels, places(folds_[f].test), fold_.inner[f].test, mean},
+                     predict_inner_[f]);
       }
       return;
     }
     put_constant(tile, index_);
     auto test = study_.responses.read(fold_.rows.test, tile.from, tile.from + tile.width);  // [w, m]
     test -= at::tensor(tile.mean, at::kDouble).unsqueeze(1);
-    score_groups(tile, groups, panels, make_panels(test, groups.targets), places(at::arange(test.size(1))),
-                 index_, fold_.rows.test, predict_test_, outer_.mean);
+    const auto truth = make_panels(test, groups.targets);
+    score_panels(place(index_), tile,
+                 {groups, panels, truth, places(at::arange(test.size(1))), fold_.rows.test, outer_.mean},
+                 predict_test_);
   }
+
+  ScorePlace place(int64_t f) const { return {study_, layer_, f}; }
 
   static std::vector<int32_t> places(const at::Tensor& index) {
     return {index.data_ptr<int64_t>(), index.data_ptr<int64_t>() + index.numel()};
@@ -330,58 +305,7 @@ class Fold {
 
   void put_constant(const Tile& tile, int64_t f) {
     for (int64_t j = 0; j < tile.width; ++j)
-      if (tile.flat[j]) put_scores(tile.from + j, f, kNoScores, kNan);
-  }
-
-  // Rows `rows` of the panels `truth` are the responses that `predictor` meets; `mean` [n'] of the training
-  // rows gives the intercept.
-  void score_groups(const Tile& tile, const PanelGroups& groups, const at::Tensor& panels,
-                    const at::Tensor& truth, const std::vector<int32_t>& rows, int64_t f,
-                    const std::vector<int64_t>& names, const Predictor& predictor, const at::Tensor& mean) {
-    const int64_t m = static_cast<int64_t>(rows.size());
-    std::vector<float> work;
-    std::vector<double> shift(kPanelWidth);
-    Scores scores[kPanelWidth];
-    for (size_t p = 0; p < groups.numbers.size(); ++p) {
-      const auto panel = panels[static_cast<int64_t>(p)], own = truth[static_cast<int64_t>(p)];
-      const float* predicted =
-          predictor.predict_panel(panel.data_ptr<float>(), predictor.train().data(), groups.numbers[p], work);
-      std::fill(shift.begin(), shift.end(), 0.0);
-      add_weighted_rows(panel, predictor.train(), mean, shift.data());
-      score_panel(predicted, own.data_ptr<float>(), rows.data(), m, shift.data(), scores);
-      for (int64_t j = 0; j < kPanelWidth; ++j) {
-        const int64_t target = groups.targets[p * kPanelWidth + j];
-        if (target < 0) continue;
-        if (spec_.spearman)
-          scores[j].spearman = spearman_of(predicted + j, own.data_ptr<float>() + j, rows, scores[j]);
-        put_scores(tile.from + target, f, scores[j], spec_.alphas[groups.numbers[p]]);
-        if (!spec_.predictions) continue;
-        auto column = study_.out.predictions[layer_].select(1, tile.from + target);  // [n]
-        for (int64_t i = 0; i < m; ++i)
-          column.data_ptr<float>()[names[i] * column.stride(0)] =
-              static_cast<float>(predicted[i * kPanelWidth + j] + shift[j] + tile.mean[target]);
-      }
-    }
-  }
-
-  static double spearman_of(const float* predicted, const float* panel, const std::vector<int32_t>& rows,
-                            const Scores& scores) {
-    std::vector<float> p, y;
-    for (size_t i = 0; i < rows.size(); ++i) {
-      p.push_back(predicted[i * kPanelWidth]);
-      y.push_back(panel[int64_t{rows[i]} * kPanelWidth]);
-    }
-    return std::isnan(scores.r) ? kNan
-                                : score(p.data(), y.data(), static_cast<int64_t>(p.size()), 0, true).spearman;
-  }
-
-  static void add_weighted_rows(const at::Tensor& panel, const std::vector<int32_t>& rows,
-                                const at::Tensor& weights, double* sums) {
-    const double* weight = weights.data_ptr<double>();
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const float* row = panel.data_ptr<float>() + int64_t{rows[i]} * kPanelWidth;
-      for (int64_t j = 0; j < kPanelWidth; ++j) sums[j] += weight[i] * row[j];
-    }
+      if (tile.flat[j]) place(f).put(tile.from + j, kNoScores, kNan);
   }
 
   void score_test(const Tile& tile) {
@@ -408,7 +332,7 @@ class Fold {
   }
 
   void put_nothing(const Tile& tile, int64_t f) {
-    for (int64_t j = 0; j < tile.width; ++j) put_scores(tile.from + j, f, kNoScores, kNan);
+    for (int64_t j = 0; j < tile.width; ++j) place(f).put(tile.from + j, kNoScores, kNan);
   }
 
   void put(const Tile& tile, int64_t f, const std::vector<int64_t>& rows, const at::Tensor& prediction,
@@ -420,7 +344,7 @@ class Fold {
       const double at = shifts.data_ptr<double>()[j];
       auto scores = score(p.data_ptr<double>() + j * m, y.data_ptr<double>() + j * m, m, at, spec_.spearman);
       if (tile.flat[j]) scores = kNoScores;
-      put_scores(tile.from + j, f, scores, tile.flat[j] ? kNan : spec_.alphas[chosen_[tile.from + j]]);
+      place(f).put(tile.from + j, scores, tile.flat[j] ? kNan : spec_.alphas[chosen_[tile.from + j]]);
     }
     if (!spec_.predictions) return;
     const auto shown =
@@ -428,18 +352,6 @@ class Fold {
     study_.out.predictions[layer_]
         .slice(1, tile.from, tile.from + tile.width)
         .index_copy_(0, to_index(rows), shown);
-  }
-
-  void put_scores(int64_t target, int64_t f, const Scores& scores, double alpha) {
-    const size_t at = static_cast<size_t>((layer_ * study_.out.folds + f) * study_.targets() + target);
-    study_.out.r[at] = scores.r;
-    study_.out.r2[at] = scores.r2;
-    study_.out.alpha[at] = alpha;
-    if (spec_.spearman) study_.out.spearman[at] = scores.spearman;
-    if (spec_.explained) study_.out.explained[at] = scores.explained;
-    if (spec_.fixed)
-      study_.out.error[layer_ * study_.targets() + target] +=
-          scores.error / static_cast<double>(study_.out.folds);
   }
 
   void put_weights(const Tile& tile) {

@@ -100,4 +100,31 @@ describe('cortune encode', () => {
     expect(status).toBe(2);
     expect(stderr).toMatch(message);
   });
+
+  it('weighs rows by a file, and says what is wrong with it', () => {
+    const given = ['--responses', at('y.csv')];
+    const weighed = (name: string, rows: string[]) => {
+      writeFileSync(at(name), `${rows.join('\n')}\n`);
+      return cortune(...given, '--row-weights', at(name));
+    };
+    const scores = (stdout: string) => JSON.parse(stdout).layers[0].targets.map(({ r }: { r: number }) => r);
+    const plain = scores(cortune(...given).stdout);
+    const ones = scores(weighed('ones.csv', Array(n).fill('1')).stdout);
+    const half = scores(
+      weighed(
+        'half.csv',
+        Array.from({ length: n }, (_, i) => (i % 2 ? '1' : '0.001')),
+      ).stdout,
+    );
+    for (const j of [0, 1]) {
+      expect(ones[j]).toBeCloseTo(plain[j], 9);
+      expect(Math.abs(half[j] - plain[j])).toBeGreaterThan(1e-4);
+    }
+    const short = weighed('short.csv', Array(n - 1).fill('1'));
+    expect(short.status).not.toBe(0);
+    expect(short.stderr).toMatch(/100 rows/);
+    const wide = weighed('wide.csv', Array(n).fill('1,2'));
+    expect(wide.status).toBe(1);
+    expect(wide.stderr).toMatch(/one column/);
+  });
 });
