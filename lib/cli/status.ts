@@ -81,10 +81,10 @@ function statusText({ folder, studies, processes, tasks }: Overview, runs: boole
 
 const kStates: readonly RunState[] = ['done', 'failed', 'running', 'queued', 'left'];
 
-/** `alice: 64 runs: 12 done, 4 running, 48 left; about 12 min` */
+/** `alice: 64 runs: 12 done, 4 running, 48 left; about 12 min to go` */
 export function studyLine({ name, runs, counts, secondsLeft }: StudyView): string {
   const states = kStates.filter((state) => counts[state] > 0).map((state) => `${counts[state]} ${state}`);
-  const time = secondsLeft === null || secondsLeft <= 0 ? '' : `; about ${duration(secondsLeft * 1000)} left`;
+  const time = secondsLeft === null || secondsLeft <= 0 ? '' : `; about ${duration(secondsLeft * 1000)} to go`;
   return `${name}: ${runs.length} runs: ${states.join(', ') || 'none'}${time}`;
 }
 

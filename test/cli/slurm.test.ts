@@ -172,7 +172,7 @@ describe.skipIf(why !== undefined)(`on a real Slurm${why ? ` (${why})` : ''}`, (
     const { status, stdout } = cortune('cancel', other);
     expect([status, stdout]).toEqual([0, expect.stringMatching(/Cancelled \d+ tasks of Slurm job \d+/)]);
     await ended();
-    expect(cortune('status', other).stdout).toMatch(/^cluster: 11 runs: (\d done, )?\d+ left/);
+    expect(cortune('status', other).stdout).toMatch(/^cluster: 11 runs: (\d+ done, )?\d+ left/);
     expect(cortune('cancel', other).stdout).toBe('Nobody computes here.\n');
   });
 });

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { self } from '../../lib/study/atomic.js';
 import { Claims } from '../../lib/study/claims.js';
 import { toCsv, toJson } from '../../lib/study/export.js';
@@ -232,6 +232,48 @@ describe('claims', () => {
     for (const id of ['away', 'torn']) utimesSync(path(id), past, past);
     expect(await claims.takeAll(['away', 'torn'])).toBe(true);
     await claims.release(['dead', 'away', 'torn']);
+  });
+});
+
+describe('many at once', () => {
+  it('take a dead claim once', async () => {
+    const folder = fresh();
+    const ids = Array.from({ length: 40 }, (_, i) => `run${i}`);
+    const all = await Promise.all(Array.from({ length: 8 }, () => Claims.open(folder)));
+    for (const id of ids) {
+      const dead = { host: self.host, pid: 999999999, start: '1' };
+      writeFileSync(join(folder, 'claims', id), JSON.stringify(dead));
+    }
+    const winners = await Promise.all(
+      ids.map(async (id) => (await Promise.all(all.map((each) => each.takeAll([id])))).filter(Boolean).length),
+    );
+    // Now and then nobody: those that came second gave way, and look again later. Never two.
+    expect(Math.max(...winners)).toBe(1);
+    for (const each of all) await each.release(ids);
+    expect(readdirSync(join(folder, 'claims'))).toEqual([]);
+  });
+
+  it('look past a lock that a killed process left', async () => {
+    const folder = fresh();
+    const claims = await Claims.open(folder);
+    const dead = JSON.stringify({ host: self.host, pid: 999999999, start: '1' });
+    for (const name of ['run', '.taking-run']) writeFileSync(join(folder, 'claims', name), dead);
+    expect(await claims.takeAll(['run'])).toBe(false); // ends the lock
+    expect(await claims.takeAll(['run'])).toBe(true);
+    await claims.release(['run']);
+    writeFileSync(join(folder, 'claims', '.taking-run'), dead);
+    await Claims.open(folder);
+    expect(readdirSync(join(folder, 'claims'))).toEqual([]);
+  });
+
+  it('do not trust the clock of the machine for claims of others', async () => {
+    const folder = fresh();
+    const claims = await Claims.open(folder);
+    const path = join(folder, 'claims', 'away');
+    writeFileSync(path, JSON.stringify({ host: 'elsewhere', pid: 1, start: '1' }));
+    const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 3_600_000);
+    expect(await claims.takeAll(['away'])).toBe(false);
+    now.mockRestore();
   });
 });
 
