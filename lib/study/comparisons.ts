@@ -33,7 +33,7 @@ export interface RunComparison extends Comparison {
 }
 
 /**
- * Paired comparisons of all runs that have the targets of their baseline: the baseline run of the same model where there are several.
+ * Paired comparisons of all runs that have the targets of their baseline: the one on the same data, and of the same model where there are several.
  * @returns comparisons in the order of the runs, and notes on runs left out.
  * @throws ERR_NOT_FOUND when no run is the baseline; ERR_DATA when there is nothing to compare, or a layer was not scored.
  */
@@ -46,13 +46,18 @@ export function compareRuns(
   const notes: string[] = [];
   const found: Omit<RunComparison, 'fdr'>[] = [];
   for (const run of done) {
-    const other = baselineOf(run, done, baseline);
-    if (!other) {
+    const named = done.filter((each) => isCalled(each, baseline));
+    if (named.length === 0) {
       const titles = done.map(({ title }) => `\`${title}\``).join(', ');
       throw new CortuneError(
         'ERR_NOT_FOUND',
         `Expected a run \`${baseline}\` to compare with, and there are: ${titles}.`,
       );
+    }
+    const other = baselineOf(run, named);
+    if (!other) {
+      notes.push(`${run.title} was scored on other data than every \`${baseline}\`; it is left out.`);
+      continue;
     }
     if (other === run) continue;
     if (targetsOf(run) !== targetsOf(other)) {
@@ -87,9 +92,12 @@ function targetsOf(run: ResultRun): string {
   return run.scores!.targets.map(({ name }) => name).join('\t');
 }
 
-function baselineOf(run: ResultRun, done: readonly ResultRun[], text: string): ResultRun | undefined {
-  const named = done.filter(
-    ({ title, record }) => title === text || record.id === text || record.labels.method === text,
-  );
-  return named.find(({ record }) => record.labels.model === run.record.labels.model) ?? named[0];
+function isCalled({ title, record }: ResultRun, text: string): boolean {
+  return title === text || record.id === text || record.labels.method === text;
+}
+
+/** Of the baselines: on the same data, of the same model where there is one. */
+function baselineOf(run: ResultRun, named: readonly ResultRun[]): ResultRun | undefined {
+  const same = named.filter(({ record }) => record.data.hash === run.record.data.hash);
+  return same.find(({ record }) => record.labels.model === run.record.labels.model) ?? same[0];
 }

@@ -2,7 +2,7 @@
 import { readMatrix } from '../data/formats/index.js';
 import { CortuneError } from '../errors.js';
 import { Tensor } from '../tensor.js';
-import type { ControlEntry } from './schema-sections.js';
+import type { ControlEntry } from './schema-controls.js';
 
 /** Features [1, n, p] of a file with a row for each row of the responses. Throws what `readMatrix` throws, ERR_DATA. */
 export async function controlFromFile(path: string, { name, key }: ControlEntry, rows: number): Promise<Tensor> {

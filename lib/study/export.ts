@@ -21,6 +21,9 @@ const kColumns: [string, (row: ScoreRow) => string][] = [
   ['r_over_ceiling', (row) => fixed(row.normalized)],
 ];
 
+/** Columns that name a run: run to seed. */
+const kLabels = 6;
+
 /** Only where a run has them. */
 const kStats: typeof kColumns = [
   ['p', (row) => fixed(row.p)],
@@ -30,10 +33,22 @@ const kStats: typeof kColumns = [
   ['r_upper', (row) => fixed(row.upper)],
 ];
 
+/** What tells runs apart in some studies only. */
+function labelColumns({ runs }: Results): typeof kColumns {
+  const has = (key: 'fraction' | 'data') => runs.some(({ record }) => record.labels[key] !== undefined);
+  return [
+    ...(has('fraction')
+      ? [['fraction', (row: ScoreRow) => plain(row.fraction ?? 1)] as (typeof kColumns)[number]]
+      : []),
+    ...(has('data') ? [['data', (row: ScoreRow) => row.data ?? ''] as (typeof kColumns)[number]] : []),
+  ];
+}
+
 /** A header and one row a run x layer x target; `r_fold_1`... hold each outer fold's r. Empty where there is no number. */
 export function toCsv(results: Results): string {
   const folds = Math.max(0, ...results.runs.map((run) => run.scores?.folds.count ?? 0));
-  const columns = results.runs.some((run) => run.scores?.stats) ? [...kColumns, ...kStats] : kColumns;
+  const stats = results.runs.some((run) => run.scores?.stats) ? kStats : [];
+  const columns = [...kColumns.slice(0, kLabels), ...labelColumns(results), ...kColumns.slice(kLabels), ...stats];
   const names = [...columns.map(([name]) => name), ...Array.from({ length: folds }, (_, f) => `r_fold_${f + 1}`)];
   const lines = [names.join(',')];
   for (const row of scoreRows(results)) {

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { formsOf } from '../config.js';
 import { studySchema } from './schema.js';
+import { control } from './schema-controls.js';
 import { method } from './schema-methods.js';
-import { control, dataSet } from './schema-sections.js';
+import { dataSet } from './schema-sections.js';
 
 export type JsonSchema = z.core.JSONSchema.JSONSchema;
 

@@ -5,8 +5,8 @@ import type { RunOptions } from '../tune/runs.js';
 import { contentId } from './hash.js';
 import { kFormat, type RunKey, type RunLabels } from './records.js';
 import type { Study } from './schema.js';
+import type { ControlEntry } from './schema-controls.js';
 import { isTuned, type MethodEntry } from './schema-methods.js';
-import type { ControlEntry } from './schema-sections.js';
 import { type Lane, lanesOf } from './study-lanes.js';
 
 /** Lanes that are tuned together at most; memory may allow fewer (see cost.ts). */

@@ -60,8 +60,10 @@ function inOrder(a: RunRecord, b: RunRecord): number {
   const [p, q] = [a.labels, b.labels];
   return (
     compare(p.model, q.model) ||
+    compare(p.data ?? '', q.data ?? '') ||
     place(p) - place(q) ||
     compare(p.method, q.method) ||
+    (p.fraction ?? 1) - (q.fraction ?? 1) ||
     (p.rank ?? 0) - (q.rank ?? 0) ||
     (p.lr ?? 0) - (q.lr ?? 0) ||
     (p.seed ?? 0) - (q.seed ?? 0) ||
@@ -81,6 +83,10 @@ export interface ScoreRow {
   lr: number | null;
   rank: number | null;
   seed: number | null;
+  /** Share of the tuning texts; absent for all of them. */
+  fraction?: number | undefined;
+  /** The data set, where a study has several. */
+  data?: string | undefined;
   layer: number;
   target: string;
   subject: string;

@@ -3,22 +3,9 @@ import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { integer, listOf, parseDescription, readDescription, real, section, text } from '../config.js';
 import { CortuneError } from '../errors.js';
+import { type ControlEntry, control, controlNames } from './schema-controls.js';
 import { gridSize, isTuned, type MethodEntry, method } from './schema-methods.js';
-import {
-  align,
-  type ControlEntry,
-  control,
-  controlNames,
-  type DataEntry,
-  data,
-  decode,
-  embed,
-  encode,
-  models,
-  rsa,
-  stats,
-  tune,
-} from './schema-sections.js';
+import { align, type DataEntry, data, decode, embed, encode, models, rsa, stats, tune } from './schema-sections.js';
 
 const kMaxRuns = 100_000;
 
