@@ -83,6 +83,7 @@ export { CortuneError, type ErrorCode } from './errors.js';
 export { type LoadOptions, loadModel, Model } from './model/load.js';
 export type { JobOptions } from './native/jobs.js';
 export type { ModelConfig, Progress } from './native/types.js';
+export { type Followed, follow } from './progress.js';
 export { type ReportOptions, report } from './report/report.js';
 export { type CompareOptions, compareRuns, type RunComparison } from './study/comparisons.js';
 export type { Freed, GcOptions } from './study/gc.js';

@@ -9,7 +9,7 @@ export interface ComparedRun {
   targets: readonly { name: string; subject: string; roi: string }[];
   /** Number of outer folds. */
   folds: number;
-  /** [L, F, t]: held-out r of each fold. */
+  /** `[L, F, t]`: held-out r of each fold. */
   foldR: ArrayLike<number>;
 }
 

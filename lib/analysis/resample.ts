@@ -42,7 +42,7 @@ export interface PermutationTest {
   /** Mean and standard deviation of r under the null hypothesis. */
   nullMean: Float64Array;
   nullDeviation: Float64Array;
-  /** [permutations]: the largest score of any target. */
+  /** `[permutations]`: the largest score of any target. */
   maximum: Float64Array;
 }
 

@@ -44,7 +44,7 @@ export interface Dataset {
   /** SHA-256 of the description and of every file read. */
   hash: string;
   stimuli: Stimuli;
-  /** [n, t]: a row per text or per volume. */
+  /** `[n, t]`: a row per text or per volume. */
   responses: Matrix;
   targets: Target[];
   /** Per target: the highest Pearson r a perfect model could reach (NaN where it cannot be estimated), and how it was got. */

@@ -5,7 +5,7 @@ import type { Packed } from '../native/types.js';
 
 /** What the native extraction is given. */
 export interface EmbedPlan extends Packed {
-  /** [n, 2]: packed positions [start, end) of each stimulus. */
+  /** `[n, 2]`: packed positions [start, end) of each stimulus. */
   spans: Int32Array;
 }
 

@@ -333,19 +333,19 @@ export interface MatchArgs {
   /** [n, p], or [L, n, p]. */
   actual: TensorHandle;
   metric: 'correlation' | 'cosine';
-  /** [n]: rows of one group are compared with each other only; empty for one group. */
+  /** `[n]`: rows of one group are compared with each other only; empty for one group. */
   groups: Int32Array;
-  /** [P, n]: under order k the true row orders[k, j] stands at the place of row j. */
+  /** `[P, n]`: under order k the true row orders[k, j] stands at the place of row j. */
   orders: Int32Array;
 }
 
 export interface MatchResult {
-  /** [L]: pairs told apart, and pairs there are. */
+  /** `[L]`: pairs told apart, and pairs there are. */
   wins: Float64Array;
   pairs: Float64Array;
-  /** [L, n]: 1 for the best; NaN where a row has no direction. */
+  /** `[L, n]`: 1 for the best; NaN where a row has no direction. */
   ranks: Float64Array;
-  /** [L, P]: share of pairs told apart under each order. */
+  /** `[L, P]`: share of pairs told apart under each order. */
   baseline: Float64Array;
 }
 
@@ -359,19 +359,19 @@ export interface ScoredArgs {
 export interface PermutedArgs extends ScoredArgs {
   /** [P, m], m the rows of all parts one after the other: the place, in the same part, whose response is put at each. */
   orders: Int32Array;
-  /** [P, sum over parts of floor(m / 2) + 1]: shifts of Fourier phases, instead of orders; else empty. */
+  /** `[P, sum over parts of floor(m / 2) + 1]`: shifts of Fourier phases, instead of orders; else empty. */
   phases: Float64Array;
   twoSided: boolean;
 }
 
 export interface PermutedResult {
-  /** [t]: mean over parts of Pearson r. */
+  /** `[t]`: mean over parts of Pearson r. */
   r: Float64Array;
-  /** [t]: permutations that reach it. */
+  /** `[t]`: permutations that reach it. */
   exceed: Float64Array;
-  /** [P]: the best of any target. */
+  /** `[P]`: the best of any target. */
   maximum: Float64Array;
-  /** [t]: of the null distribution. */
+  /** `[t]`: of the null distribution. */
   mean: Float64Array;
   deviation: Float64Array;
 }
@@ -382,7 +382,7 @@ export interface ResampledResult {
   lower: Float64Array;
   upper: Float64Array;
   deviation: Float64Array;
-  /** [B]: mean over targets of each resample. */
+  /** `[B]`: mean over targets of each resample. */
   mean: Float64Array;
 }
 
@@ -390,7 +390,7 @@ export interface LogisticArgs {
   /** [n, p] */
   features: TensorHandle;
   folds: { train: Int32Array; test: Int32Array }[];
-  /** [S, n]: several labellings of the same rows. */
+  /** `[S, n]`: several labellings of the same rows. */
   labels: Int32Array;
   classes: number;
   /** Weight of the losses against the penalty. */
@@ -410,7 +410,7 @@ export interface RefitPermutedArgs {
   alphas: Float64Array;
   /** [F, t] numbers of alphas, -1 for a target without score; without it alphas are chosen anew by the inner folds. */
   chosen?: Int32Array | undefined;
-  /** [P, n]: which row takes the place of each. */
+  /** `[P, n]`: which row takes the place of each. */
   orders: Int32Array;
   standardize: 'center' | 'zscore';
   precision: 'single' | 'double';

@@ -23,7 +23,7 @@ export interface PageRun {
   alpha: (number | null)[];
   /** [L, t], p-values corrected by Benjamini-Hochberg, four decimals; absent where the study asked for no tests. */
   fdr?: (number | null)[];
-  /** [L, F]: r of each fold, averaged over the summary targets. */
+  /** `[L, F]`: r of each fold, averaged over the summary targets. */
   foldR: (number | null)[];
   losses: (number | null)[];
   /** Step of each loss kept. */

@@ -27,7 +27,7 @@ const kPatience = 600_000;
 
 interface Segment {
   name: string;
-  /** [id, time of its record]: a run that is written again is another. */
+  /** `[id, time of its record]`: a run that is written again is another. */
   runs: [string, number][];
 }
 interface Index {

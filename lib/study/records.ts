@@ -108,10 +108,10 @@ export interface Scores {
   layers: number[];
   targets: { name: string; subject: string; roi: string }[];
   folds: { kind: string; count: number; shuffled: boolean };
-  /** [t]: the highest r that can be reached; NaN where it cannot be estimated. */
+  /** `[t]`: the highest r that can be reached; NaN where it cannot be estimated. */
   ceilings: number[];
   ceilingMethod: string;
-  /** [L, t]: mean over folds of r and R2; alpha: their geometric mean. */
+  /** `[L, t]`: mean over folds of r and R2; alpha: their geometric mean. */
   r: number[];
   r2: number[];
   alpha: number[];

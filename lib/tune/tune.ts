@@ -65,7 +65,7 @@ export interface TuneResult {
   classes: string[];
   /** [K][steps]: mean loss (nats; regression: squared error) of each update's sequences before it; NaN once a lane has left. */
   losses: number[][];
-  /** [K]: mean validation losses, after so many updates. */
+  /** `[K]`: mean validation losses, after so many updates. */
   validation: { updates: number; loss: number }[][];
   /** Per lane: the step (from 0) at which its loss or gradient was not finite, or null. */
   failed: (number | null)[];
@@ -167,7 +167,7 @@ function schedules(runs: readonly RunOptions[], steps: number): Float64Array {
 }
 
 /**
- * Tunes all runs in lockstep on the same batches; each ends as if it had run alone. AdamW (decoupled decay), gradient norm clipped per lane.
+ * Tunes all runs on the same batches, as many at a time as the processor takes well; each ends as if it had run alone. AdamW (decoupled decay), gradient norm clipped per lane.
  * @param examples what to learn: texts, prompts with completions, or texts with labels.
  * @returns lanes to embed with or to save, in the order of the runs; dispose them.
  * @throws RangeError for options out of range, ERR_CONFIG for unknown targets, ERR_DATA for empty texts. A lane that diverges does
