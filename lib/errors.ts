@@ -59,6 +59,11 @@ export function expected(name: string, toBe: string, got: unknown, kind: 'type' 
   );
 }
 
+/** Throws ERR_CANCELLED once the signal is aborted: between the parts of long work. */
+export function stopIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new CortuneError('ERR_CANCELLED', 'Interrupted.', { cause: signal.reason });
+}
+
 /** The code of any error, ours or the system's. */
 export function codeOf(error: unknown): ErrorCode {
   const code = (error as { code?: unknown } | null)?.code;

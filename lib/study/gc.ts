@@ -1,7 +1,7 @@
 /** Frees what takes room and can be computed again (adapters, embeddings), by rule; never scores, records or losses. */
 import { rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { expected } from '../errors.js';
+import { expected, stopIfAborted } from '../errors.js';
 import type { JobOptions } from '../native/jobs.js';
 import { ioError } from './atomic.js';
 import { type ManifestFile, readManifest, replaceManifest } from './manifest.js';
@@ -47,7 +47,7 @@ export async function collectGarbage(folder: string, options: GcOptions): Promis
   const before = olderThan === undefined ? Number.POSITIVE_INFINITY : Date.now() - olderThan;
   const freed: Freed[] = [];
   for (const record of await store.runs()) {
-    options.signal?.throwIfAborted();
+    stopIfAborted(options.signal);
     if (kept.has(record.id) || Date.parse(record.created) > before) continue;
     const files = await freeRun(store.path(record.id), what, dryRun);
     if (files.length === 0) continue;

@@ -7,7 +7,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { CortuneError } from '../errors.js';
+import { CortuneError, stopIfAborted } from '../errors.js';
 import { replaceFile, writeFlushed } from './atomic.js';
 import { canonicalJson } from './hash.js';
 
@@ -52,7 +52,10 @@ export async function hashFile(path: string, signal?: AbortSignal): Promise<{ by
       }
     },
     { signal },
-  );
+  ).catch((error) => {
+    stopIfAborted(signal);
+    throw error;
+  });
   return { bytes, sha256: hash.digest('hex') };
 }
 

@@ -12,6 +12,7 @@ import { constants } from 'node:fs';
 import { access, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stopIfAborted } from '../errors.js';
 import { ioError, replaceFile } from './atomic.js';
 import { contentId } from './hash.js';
 import { kFormat } from './records.js';
@@ -158,7 +159,7 @@ async function fillSegment(
   if (lacking.length === 0) return;
   const tables = lacking.map((table) => [table, new TableColumns(table)] as const);
   for (const [id] of runs) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal);
     const record = await store.run(id);
     if (!record) continue;
     const scores = record.status === 'done' ? await store.scores(id) : undefined;

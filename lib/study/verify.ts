@@ -1,6 +1,7 @@
 /** Is a store as it was written? Every run against its manifest, its own name, and the studies that ask for it. */
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stopIfAborted } from '../errors.js';
 import type { JobOptions } from '../native/jobs.js';
 import { contentId } from './hash.js';
 import { filesBelow, hashFile, kManifest, type Manifest, readManifest } from './manifest.js';
@@ -35,7 +36,7 @@ export async function verifyStore(folder: string, options: JobOptions = {}): Pro
   const result: Verification = { ok: true, runs: 0, files: 0, bytes: 0, problems: [], missing: 0 };
   const names = (await readdir(join(folder, 'runs'))).filter((name) => !name.startsWith('.')).sort();
   for (const [i, name] of names.entries()) {
-    options.signal?.throwIfAborted();
+    stopIfAborted(options.signal);
     options.onProgress?.({ stage: 'verify', done: i, total: names.length });
     const say = (path: string, what: string) =>
       result.problems.push({ run: kRunName.test(name) ? name : '', path: join('runs', name, path), what });

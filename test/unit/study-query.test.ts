@@ -142,6 +142,15 @@ describe('tables', () => {
     expect(await titles()).toEqual(after);
   });
 
+  it('are asked for by several at once', async () => {
+    rmSync(join(folder, 'tables'), { recursive: true, force: true });
+    const stores = await Promise.all([1, 2, 3].map(() => openStore(folder)));
+    const answers = await Promise.all(stores.map((store) => store.query('select count(*) n, sum(r) r from scores')));
+    expect(answers[0]!.rows[0]!.n).toBeGreaterThan(0);
+    // Sums of threads differ in the last bits.
+    for (const { rows } of answers) expect(rows[0]!.r).toBeCloseTo(answers[0]!.rows[0]!.r as number, 9);
+  });
+
   it('are made elsewhere where the store may not be written to', async () => {
     if (process.getuid?.() === 0) {
       // Root may write anywhere: a file in the way says the same as a refusal does not, so that is all that can be tried.

@@ -15,6 +15,7 @@ import { describe, expect, it } from 'vitest';
 import { toCsv } from '../../lib/study/export.js';
 import { collectGarbage } from '../../lib/study/gc.js';
 import { readManifest } from '../../lib/study/manifest.js';
+import { openStore } from '../../lib/study/open.js';
 import { readResults, summarize } from '../../lib/study/results.js';
 import { Store } from '../../lib/study/store.js';
 import { verifyStore } from '../../lib/study/verify.js';
@@ -75,6 +76,16 @@ describe('verify', () => {
       expect.stringMatching(/not whole JSON/),
     ]);
   });
+});
+
+it('verify, gc and queries stop when they are told to', async () => {
+  const { folder } = await fakeStore();
+  const signal = AbortSignal.abort();
+  const store = await openStore(folder);
+  await expect(store.verify({ signal })).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+  await expect(store.gc({ keep: 'none', signal })).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+  await expect(store.query('from runs', { signal })).rejects.toMatchObject({ code: 'ERR_CANCELLED' });
+  expect(adapters(folder)).toHaveLength(6);
 });
 
 describe('gc', () => {
