@@ -1,11 +1,15 @@
 /** NIfTI images as nibabel writes them: series, masks and atlases against NumPy's indexing of the same arrays. */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type MatrixOptions, readMatrix } from '../../lib/data/formats/index.js';
+import { readLabels } from '../../lib/data/formats/labels.js';
 import { readNifti } from '../../lib/data/formats/nifti.js';
 import type { Matrix } from '../../lib/data/types.js';
+import { temporaryFolder } from '../helpers/temporary.js';
 import { kMakingTime, madeFiles, npy } from './made-files.js';
 
+const scratch = temporaryFolder();
 let folder = '';
 let responses: Matrix;
 let means: Matrix;
@@ -74,6 +78,21 @@ describe('regions', () => {
     expect(picked.matrix.data[0]).toBeCloseTo(means.data[2]!, 5);
     expect((await read('series.nii', { ...atlas(), labels: at('atlas.txt') })).columns).toEqual(['IFG', 'STG', 'AngG']);
     expect((await read('series.nii', { atlas: at('atlas.nii.gz'), columns: ['7'] })).columns).toEqual(['7']);
+  });
+
+  it('have names with blanks, and colours behind them, in tables of other programs', async () => {
+    const path = join(scratch, 'lut.txt');
+    writeFileSync(
+      path,
+      '# comment\n1 Inferior Frontal Gyrus 10 20 30 0\n7: Superior Temporal\n12,Angular-Gyrus,1,2,3\n',
+    );
+    expect([...(await readLabels(path))]).toEqual([
+      [1, 'Inferior Frontal Gyrus'],
+      [7, 'Superior Temporal'],
+      [12, 'Angular-Gyrus'],
+    ]);
+    writeFileSync(path, 'number\tregion\n3\tA b\n');
+    expect([...(await readLabels(path))]).toEqual([[3, 'A b']]);
   });
 
   it('give every voxel with reduce: none, called by region and place', async () => {

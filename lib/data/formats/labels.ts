@@ -42,7 +42,12 @@ function cells(text: string, name: string): string[][] {
     .split(/\r\n|\r|\n/)
     .map((line) => line.replace(/#.*/, '').trim())
     .filter((line) => line !== '')
-    .map((line) => line.split(/\t|,|\s+/));
+    .map((line) => {
+      if (line.includes('\t')) return line.split('\t').map((cell) => cell.trim());
+      // `12 Heschl's Gyrus 20 30 40 0`: a name may have blanks, and colours may follow it.
+      const [, number, name] = /^(\d+)[\s,:]+(\S.*?)(?:[\s,]+\d+)*$/.exec(line) ?? [];
+      return number === undefined ? line.split(/\s*,\s*|\s+/) : [number, name!];
+    });
 }
 
 /**
