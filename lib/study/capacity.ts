@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { expected } from '../errors.js';
 
 /**
@@ -42,9 +43,23 @@ function freeMemory(): number {
   } catch {
     // Not Linux.
   }
-  const group = '/sys/fs/cgroup';
-  const left = readNumber(`${group}/memory.max`) - readNumber(`${group}/memory.current`);
-  return Number.isFinite(left) ? Math.min(free, Math.max(0, left)) : free;
+  for (const group of controlGroups()) {
+    const left = readNumber(join(group, 'memory.max')) - readNumber(join(group, 'memory.current'));
+    if (Number.isFinite(left)) free = Math.min(free, Math.max(0, left));
+  }
+  return free;
+}
+
+/** The folders of this process's control group and of those around it (version 2): each may limit it. */
+function controlGroups(): string[] {
+  let path = '/';
+  try {
+    path = /^0::(\/.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
+  } catch {
+    // Not Linux.
+  }
+  const parts = path.split('/').filter(Boolean);
+  return Array.from({ length: parts.length + 1 }, (_, i) => join('/sys/fs/cgroup', ...parts.slice(0, i)));
 }
 
 function gpus(): string[] {

@@ -78,7 +78,7 @@ class LocalEngine {
         const job = await this.#next(slot);
         if (!job) return;
         try {
-          worker ??= await this.#start(slot);
+          worker ??= await this.#begin(slot);
           await this.#compute(worker, job);
         } catch (error) {
           if (!(error instanceof WorkerDied)) throw error;
@@ -122,6 +122,21 @@ class LocalEngine {
       }
       if (this.#left.length === 0 && this.#inFlight.size === 0) return undefined;
       await sleep(kLook);
+    }
+  }
+
+  /** A worker that does not even start, twice, says nothing of the run that it was for. Throws ERR_SETUP. */
+  async #begin(slot: number, again = true): Promise<WorkerProcess> {
+    try {
+      return await this.#start(slot);
+    } catch (error) {
+      if (!(error instanceof WorkerDied) || this.#stop.signal.aborted) throw error;
+      if (again) return this.#begin(slot, false);
+      const said = error.said.trim().split('\n').at(-1);
+      throw new CortuneError(
+        'ERR_SETUP',
+        `Expected a worker process to start, and ${error.message}${said ? `: ${said}` : ''}. \`cortune doctor\` shows what is set up; what is complete is kept.`,
+      );
     }
   }
 

@@ -88,7 +88,7 @@ export function scriptText(name: string, resources: Resources, places: ScriptPla
     'ntasks=1',
     'requeue',
     'open-mode=append',
-    `output="${places.folder.replaceAll('%', '%%')}/task-%a.log"`,
+    `output="${places.folder.replaceAll('%', '%%')}/task-%A_%a.log"`,
     ...more.map((option) => option.replace(/^--/, '')),
   ];
   const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;

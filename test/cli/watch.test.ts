@@ -11,7 +11,7 @@ import { self } from '../../lib/study/atomic.js';
 import { Live, liveProcesses } from '../../lib/study/live.js';
 import { overview } from '../../lib/study/overview.js';
 import { Store } from '../../lib/study/store.js';
-import { fakePlan, fakeRecord, fakeRun, runFake } from '../helpers/fake-study.js';
+import { fakePlan, fakeRecord, runFake } from '../helpers/fake-study.js';
 
 vi.setConfig({ testTimeout: 120_000 });
 

@@ -1,5 +1,5 @@
 /** The local engine: workers share the batches by memory, one that dies is replaced, Ctrl-C ends all at once. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -115,6 +115,19 @@ describe('workers', () => {
     expect(failed.map(({ status, error }) => [status, error?.code])).toEqual([['failed', 'ERR_MEMORY']]);
     expect(failed[0]!.error!.message).toMatch(/2 times it was ended by SIGKILL .*Try again with --retry-failed/);
     expect(await store.runs()).toHaveLength((await fakePlan()).runs.length);
+  });
+
+  it('that cannot start end the study with a sentence, and no run is blamed', async () => {
+    const folder = fresh();
+    const broken = join(root, 'broken.mjs');
+    writeFileSync(broken, "throw new Error('no such library');\n");
+    await expect(run(folder, '1', { entry: pathToFileURL(broken) })).rejects.toMatchObject({
+      code: 'ERR_SETUP',
+      message: expect.stringMatching(
+        /^Expected a worker process to start, and it ended with exit code 1.*cortune doctor/,
+      ),
+    });
+    expect(await (await Store.open(folder)).runs()).toEqual([]);
   });
 
   it('stop within two seconds, and what is complete stays', async () => {
