@@ -173,11 +173,11 @@ at::Tensor Screen::spectral_errors(const Spectral& fold, const at::Tensor& y,
                                    const at::Tensor& panels) const {
   const int64_t w = y.size(0), k = fold.basis.rows();
   const auto test = y.index_select(1, fold.test) - at::mv(y, fold.mean).unsqueeze(1);  // [w, m]
-  const auto squares = at::mv(test.square().to(at::kDouble), fold.share);              // [w]
+  const auto squares = at::mv(test.to(at::kDouble).square(), fold.share);              // [w]
   if (k == 0) return squares.unsqueeze(0).expand({alphas_.size(0), w});
   const auto z = fold.project.times(panels, fold.train.data());                             // [P, k, 32]
   const auto along = fold.basis.times(make_panels(test * fold.share.to(at::kFloat)));       // [P, k, 32]
-  const auto crossed = at::matmul(fold.filters.t(), (along * z).to(at::kDouble));           // [P, A, 32]
+  const auto crossed = at::matmul(fold.filters.t(), along.to(at::kDouble) * z);             // [P, A, 32]
   const auto both = crossed.transpose(0, 1).reshape({alphas_.size(0), -1}).slice(1, 0, w);  // [A, w]
   return squares - 2 * both + at::mm(skeleton_.combine, fold.forms.evaluate(z, w) * fold.scale);
 }

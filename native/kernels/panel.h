@@ -15,7 +15,7 @@ constexpr int64_t kPanelRows = 12;
 // [12][32].
 void panel_product_cpu(const float* block, const float* panel, const int32_t* rows, int64_t count,
                        float* out);
-// sums[j] += sum_r (the same)[r][j]^2, the squares of one block added up in float32.
+// sums[j] += sum_r (the same)[r][j]^2, squares in float64.
 void panel_squares_cpu(const float* block, const float* panel, const int32_t* rows, int64_t count,
                        double* sums);
 // Pearson's r of the 32 columns of predictions [m][32] with rows rows[0..m) of a panel, in float64; NaN where

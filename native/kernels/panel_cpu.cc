@@ -45,17 +45,8 @@ struct Tile {
       for (int side = 0; side < 2; ++side)
         *reinterpret_cast<Loose*>(out + r * kPanelWidth + side * kLanes) = sums[r][side];
   }
-  CORTUNE_BOTH void put_squares(float* out) const {
-    for (int side = 0; side < 2; ++side) {
-      V total = {};
-#pragma GCC unroll 12
-      for (int r = 0; r < Rows; ++r) total += sums[r][side] * sums[r][side];
-      *reinterpret_cast<Loose*>(out + side * kLanes) = total;
-    }
-  }
 };
 
-template <bool Squares>
 CORTUNE_BOTH void whole(const float* block, const float* panel, const int32_t* rows, int64_t count,
                         float* out) {
   Tile<64, 12> tile;
@@ -64,23 +55,16 @@ CORTUNE_BOTH void whole(const float* block, const float* panel, const int32_t* r
     tile.multiply(block, panel, rows, count);
   else
     tile.multiply(block, panel, nullptr, count);
-  if (Squares)
-    tile.put_squares(out);
-  else
-    tile.put(out);
+  tile.put(out);
 }
 
-template <bool Squares>
 CORTUNE_BOTH void quarters(const float* block, const float* panel, const int32_t* rows, int64_t count,
                            float* out) {
   for (int half = 0; half < 2; ++half)
     for (int side = 0; side < 2; ++side) {
       Tile<32, 6> tile;
       tile.multiply(block + 6 * half, panel + 16 * side, rows, count);
-      if (Squares)
-        tile.put_squares(out + half * kPanelWidth + 16 * side);
-      else
-        tile.put(out + 6 * half * kPanelWidth + 16 * side);
+      tile.put(out + 6 * half * kPanelWidth + 16 * side);
     }
 }
 
@@ -88,22 +72,13 @@ using Product = void (*)(const float*, const float*, const int32_t*, int64_t, fl
 
 CORTUNE_SIMD void product_in_quarters(const float* block, const float* panel, const int32_t* rows,
                                       int64_t count, float* out) {
-  quarters<false>(block, panel, rows, count, out);
-}
-// Two rows of squares, of the upper and the lower half.
-CORTUNE_SIMD void squares_in_quarters(const float* block, const float* panel, const int32_t* rows,
-                                      int64_t count, float* out) {
-  quarters<true>(block, panel, rows, count, out);
+  quarters(block, panel, rows, count, out);
 }
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 __attribute__((target("arch=x86-64-v4"))) void product_whole(const float* block, const float* panel,
                                                              const int32_t* rows, int64_t count, float* out) {
-  whole<false>(block, panel, rows, count, out);
-}
-__attribute__((target("arch=x86-64-v4"))) void squares_whole(const float* block, const float* panel,
-                                                             const int32_t* rows, int64_t count, float* out) {
-  whole<true>(block, panel, rows, count, out);
+  whole(block, panel, rows, count, out);
 }
 bool is_wide() {
   __builtin_cpu_init();
@@ -111,12 +86,19 @@ bool is_wide() {
 }
 #else
 bool is_wide() { return false; }
-constexpr Product product_whole = product_in_quarters, squares_whole = squares_in_quarters;
+constexpr Product product_whole = product_in_quarters;
 #endif
 
-const bool kWide = is_wide();
-const Product kProduct = kWide ? product_whole : product_in_quarters;
-const Product kSquares = kWide ? squares_whole : squares_in_quarters;
+const Product kProduct = is_wide() ? product_whole : product_in_quarters;
+
+// In float64: squares of float32 may be too large or too small for one.
+CORTUNE_SIMD void add_squares(const float* values, double* sums) {
+  for (int64_t r = 0; r < kPanelRows; ++r)
+    for (int64_t j = 0; j < kPanelWidth; ++j) {
+      const double value = values[r * kPanelWidth + j];
+      sums[j] += value * value;
+    }
+}
 
 // Eight columns: their sums fill registers of float64.
 typedef double Doubles __attribute__((vector_size(64)));
@@ -162,10 +144,9 @@ void panel_product_cpu(const float* block, const float* panel, const int32_t* ro
 
 void panel_squares_cpu(const float* block, const float* panel, const int32_t* rows, int64_t count,
                        double* sums) {
-  alignas(64) float squares[2 * kPanelWidth] = {};
-  kSquares(block, panel, rows, count, squares);
-  for (int64_t j = 0; j < kPanelWidth; ++j)
-    sums[j] += static_cast<double>(squares[j]) + static_cast<double>(squares[kPanelWidth + j]);
+  alignas(64) float values[kPanelRows * kPanelWidth];
+  kProduct(block, panel, rows, count, values);
+  add_squares(values, sums);
 }
 
 }  // namespace cortune

@@ -49,6 +49,25 @@ describe('single precision', () => {
     responses.dispose();
   });
 
+  // Squares of such responses are beyond float32; powers of two scale everything exactly.
+  it.each(sizes)('takes responses of any size (%s)', async (_, n, p, t, count) => {
+    const { features, responses } = makeData(n, p, t);
+    const values = responses.toArray();
+    const options: EncodeOptions = { alphas: `logspace:-1:6:${count}`, precision: 'single' };
+    const { folds } = await encode(features, responses, options);
+    for (const factor of [2 ** 70, 2 ** -75]) {
+      using scaled = Tensor.from(
+        values.map((value) => value * factor),
+        [n, t],
+      );
+      const found = await encode(features, scaled, options);
+      expect(found.folds.alpha).toEqual(folds.alpha);
+      expect(found.folds.r).toEqual(folds.r);
+    }
+    features.dispose();
+    responses.dispose();
+  });
+
   it('is chosen for many targets alone', async () => {
     const { features, responses } = makeData(40, 8, 2000);
     const auto = await encode(features, responses);
