@@ -8,7 +8,7 @@ import { type Cell, type CommonOptions, runCommand, table } from './output.js';
 
 interface Options extends CommonOptions {
   dir: string;
-  sql: string;
+  sql?: string | undefined;
   format: 'table' | 'csv' | 'json';
 }
 
@@ -64,15 +64,26 @@ function cellOf(value: QueryValue): Cell {
   return typeof value === 'boolean' ? String(value) : JSON.stringify(value);
 }
 
+/** Every table with its rows and columns. */
+const kOverview = Object.entries(kTables)
+  .map(
+    ([name, columns]) =>
+      `select '${name}' as "table", count(*) as rows, '${Object.keys(columns).join(', ')}' as columns from ${name}`,
+  )
+  .join(' union all ');
+
 const described = Object.entries(kTables).map(([name, columns]) => `${name}: ${Object.keys(columns).join(', ')}`);
 
 export const command: CommandModule<object, Options> = {
-  command: 'query <dir> <sql>',
+  command: 'query <dir> [sql]',
   describe: 'Ask questions in SQL over all runs of a results folder',
   builder: (yargs) =>
     yargs
       .positional('dir', { type: 'string', demandOption: true, describe: 'Results folder of `cortune run`' })
-      .positional('sql', { type: 'string', demandOption: true, describe: 'A question that DuckDB can answer' })
+      .positional('sql', {
+        type: 'string',
+        describe: 'A question that DuckDB can answer; without one, the tables there are',
+      })
       .option('format', {
         choices: ['table', 'csv', 'json'] as const,
         default: 'table' as const,
@@ -86,6 +97,7 @@ export const command: CommandModule<object, Options> = {
         '$0 query results/demo "select method, lr, layer, avg(r) as r from scores group by all order by r desc limit 10"',
         'Mean over targets and seeds',
       )
+      .example('$0 query results/demo', 'The tables and their columns')
       .example('$0 query results/demo "summarize losses"', 'What a table holds')
       .epilogue(
         `Tables and columns:\n${described.join('\n')}\n\nThe tables are Parquet files in DIR/tables, made of the runs and brought up to date by each query; a query writes nothing else.`,
@@ -93,7 +105,7 @@ export const command: CommandModule<object, Options> = {
   handler: (argv) =>
     runCommand(argv, async (ctx) => {
       const store = await openStore(argv.dir);
-      const query = await store.stream(argv.sql, { signal: ctx.signal });
+      const query = await store.stream(argv.sql ?? kOverview, { signal: ctx.signal });
       try {
         if (argv.json || argv.format === 'json') await writeLines(json(query));
         else if (argv.format === 'csv') await writeLines(csv(query));

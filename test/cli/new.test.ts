@@ -40,6 +40,7 @@ describe('cortune new without a terminal', () => {
     const { status: ran, stderr: said } = cortune('run', 'mine.yaml', '--out', 'out', '--quiet');
     expect([ran, said]).toEqual([0, '']);
     expect(cortune('query', 'out', 'select count(*) n from runs', '--json').stdout).toMatch(/"n":3/);
+    expect(cortune('query', 'out', '--format', 'csv').stdout).toMatch(/^table,rows,columns\nruns,3,"run, model,/);
   });
 
   it('writes every default, with the schema for editors', async () => {
