@@ -39,7 +39,7 @@ export const command: CommandModule<object, Options> = {
       .option('workers', {
         type: 'number',
         requiresArg: true,
-        describe: 'Worker processes; by default by cores, GPUs and memory',
+        describe: 'Worker processes, 0 for none; by default by cores, GPUs and memory',
       })
       .option('force', { type: 'boolean', default: false, describe: 'Compute everything again and replace it' })
       .example('$0 run examples/quick.yaml', 'A small study on a simulated subject')

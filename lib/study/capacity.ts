@@ -73,6 +73,13 @@ function gpus(): string[] {
   }
 }
 
+/** Throws RangeError for `workers` that is no count; 0 is none, all in one process. */
+export function checkWorkers(workers: number | 'auto' | undefined): void {
+  if (workers === undefined || workers === 'auto') return;
+  if (!(Number.isInteger(workers) && workers >= 0 && workers <= 1024))
+    throw expected('workers', 'an integer from 0 to 1024', workers);
+}
+
 /** How worker processes share a machine. */
 export interface Shares {
   workers: number;
@@ -84,15 +91,13 @@ export interface Shares {
 
 /**
  * Worker processes and their threads. By default one for every eight cores (one for each GPU), as many as there are batches, and no more than
- * fit into memory with the largest of them. @throws RangeError for a number that is no count.
+ * fit into memory with the largest of them.
  */
 export function shares(
   { cores, memory, gpus }: Capacity,
   work: { batches: number; largest: number },
   asked?: number | undefined,
 ): Shares {
-  if (asked !== undefined && !(Number.isInteger(asked) && asked >= 1 && asked <= 1024))
-    throw expected('workers', 'an integer from 1 to 1024', asked);
   const fit = Math.max(1, Math.floor(memory / Math.max(1, work.largest)));
   const wanted = gpus.length > 1 ? gpus.length : Math.max(1, Math.floor(cores / kCoresAWorker));
   const workers = Math.max(1, Math.min(asked ?? Math.min(wanted, fit), work.batches));

@@ -37,8 +37,7 @@ export function costOf(batch: Batch, study: Study, data: StudyData, models: Read
   }
   const { config, parameters } = model;
   const { hiddenSize, layers } = config;
-  const stimuli = data.stimuli.kind === 'words' ? data.stimuli.words.map((word) => word.text) : data.stimuli.texts;
-  const words = stimuli.reduce((sum, text) => sum + text.split(/\s+/).length, 0);
+  const { stimuli, words } = sizeOf(data);
   const inLayers = parameters - config.vocabSize * hiddenSize;
   // A forward pass multiplies and adds once a weight and token; a backward pass costs twice that, or once where weights stand still.
   const tokens = words * kTokensAWord;
@@ -50,7 +49,7 @@ export function costOf(batch: Batch, study: Study, data: StudyData, models: Read
   const embedding = 2 * inLayers * tokens * lanes;
   const { layers: kept, columns: width } = widthOf(batch, study, data, models);
   const score = scoring(kept, width, data, study);
-  const states = kept * hiddenSize * kFloat * stimuli.length * lanes;
+  const states = kept * hiddenSize * kFloat * stimuli * lanes;
   const aligned = kept * width * kFloat * data.rows * lanes;
   const activations =
     trained === 0 ? 0 : Math.min(kRowsAlive, size * block) * lanes * layers * hiddenSize * 16 * kFloat;
@@ -62,6 +61,18 @@ export function costOf(batch: Batch, study: Study, data: StudyData, models: Read
     scoring: lanes * score.flops,
     memory: weights + Math.max(activations, states + aligned, aligned + score.memory),
   };
+}
+
+const sizes = new WeakMap<StudyData, { stimuli: number; words: number }>();
+
+/** Stimuli and words of a data set; counted once, as a study may have thousands of batches. */
+function sizeOf(data: StudyData): { stimuli: number; words: number } {
+  const known = sizes.get(data);
+  if (known) return known;
+  const texts = data.stimuli.kind === 'words' ? data.stimuli.words.map((word) => word.text) : data.stimuli.texts;
+  const size = { stimuli: texts.length, words: texts.reduce((sum, text) => sum + text.split(/\s+/).length, 0) };
+  sizes.set(data, size);
+  return size;
 }
 
 /** Layers that are scored, and columns of each. */

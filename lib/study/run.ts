@@ -4,7 +4,7 @@ import type { JobOptions } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { ioError } from './atomic.js';
 import { measureSpeed, type Speed, secondsOf, speedOfRuns } from './calibrate.js';
-import { capacity, type Shares, shares } from './capacity.js';
+import { capacity, checkWorkers, type Shares, shares } from './capacity.js';
 import { computeJobs } from './compute.js';
 import { type Cost, costOf, kNoCost } from './cost.js';
 import { type StudyData, studyData } from './data.js';
@@ -134,6 +134,7 @@ function refuseEncoder(study: Study, name: string): void {
 
 /** The plan, its cost, and what of it is done in `out` already. Writes nothing. */
 export async function dryRun(source: string | Record<string, unknown>, options: DryRunOptions = {}): Promise<DryRun> {
+  checkWorkers(options.workers);
   const prepared = await prepareStudy(source, options);
   const { plan, study, data, models } = prepared;
   const store = options.out === undefined ? undefined : await openIfThere(options.out);
@@ -173,6 +174,7 @@ async function openIfThere(folder: string): Promise<Store | undefined> {
  * Throws what `prepareStudy` throws; RangeError for `workers`; ERR_CANCELLED; ERR_IO when the disk is full. What was complete is kept.
  */
 export async function runStudy(source: string | Record<string, unknown>, options: RunStudyOptions): Promise<Results> {
+  checkWorkers(options.workers);
   const prepared = await prepareStudy(source, options);
   const store = await openFor(prepared, options.out);
   await computeJobs(prepared, store, await pendingJobs(store, prepared.plan, options), options);

@@ -78,7 +78,7 @@ export class Store {
 
   /**
    * The records of runs, done or failed, without their scores: of these ids, or of all, sorted by id. Read synchronously, some at a time: for
-   * thousands of small files that takes a fifth of the time.
+   * thousands of small files that takes about a third of the time.
    */
   async runs(ids?: readonly string[]): Promise<RunRecord[]> {
     const records: RunRecord[] = [];

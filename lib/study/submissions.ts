@@ -1,7 +1,7 @@
 /** What was submitted to Slurm from a store: DIR/jobs/NAME holds the study as it was submitted, which task computes which runs, script and logs. */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { CortuneError } from '../errors.js';
+import { CortuneError, expected } from '../errors.js';
 import { ioError } from './atomic.js';
 import { type QueuedTask, queuedTasks } from './slurm.js';
 
@@ -30,6 +30,7 @@ export function studyCopy(file: string): string {
 
 /** One submission of a store. Throws ERR_NOT_FOUND, ERR_FORMAT. */
 export async function readSubmission(store: string, name: string): Promise<Submission> {
+  if (!kName.test(name)) throw expected('job', 'the name of a folder in DIR/jobs, such as `alice-1f0c9a2b`', name);
   const path = join(store, 'jobs', name, 'submission.json');
   const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw ioError(error, `read ${path}`);

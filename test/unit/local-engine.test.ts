@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildSync } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { shares } from '../../lib/study/capacity.js';
+import { checkWorkers, shares } from '../../lib/study/capacity.js';
 import { toCsv } from '../../lib/study/export.js';
 import { liveProcesses } from '../../lib/study/live.js';
 import { type LocalOptions, runLocal } from '../../lib/study/local.js';
@@ -170,8 +170,7 @@ describe('shares of a machine', () => {
   });
 
   it('need a count', () => {
-    expect(() => shares({ cores: 2, memory: 1, gpus: [] }, one, 0)).toThrow(
-      /`workers` to be an integer from 1 to 1024/,
-    );
+    for (const wrong of [-1, 1.5, Number.NaN, 5000])
+      expect(() => checkWorkers(wrong)).toThrow(/`workers` to be an integer from 0 to 1024/);
   });
 });
