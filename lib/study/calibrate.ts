@@ -4,6 +4,7 @@ import { embedLanes } from '../embed/embed.js';
 import { encode, foldRows } from '../encode/encode.js';
 import { loadModel, type Model } from '../model/load.js';
 import type { JobOptions } from '../native/jobs.js';
+import type { Progress } from '../native/types.js';
 import { Random } from '../random.js';
 import { Tensor } from '../tensor.js';
 import { type Cost, costOf, widthOf } from './cost.js';
@@ -70,9 +71,8 @@ function add(sum: number[], flops: number, seconds: number | undefined): void {
 const kWords = 200;
 const kUpdates = 3;
 const kLanes = 2;
-/** s that updates should take together, and updates at most. */
+/** s that updates should take together. */
 const kLook = 0.5;
-const kMost = 100;
 
 /** Tries each stage of the batches shortly: some words, some updates of two lanes, one layer of random features. Seconds for models of hundreds of millions. */
 export async function measureSpeed(
@@ -130,21 +130,35 @@ async function tuneSpeed(
 ) {
   const of = data[batch.data]!;
   const few = { ...batch, runs: batch.runs.slice(0, kLanes), together: null };
-  const updates = (steps: number) => {
-    const { halving: _, patience: __, ...tune } = study.tune;
-    const short: Study = { ...study, tune: { ...tune, steps } };
-    const work = async () => {
-      const parts = tuneBatch(model, few, short, of.stimuli, { ...training, validation: undefined }, job);
-      for await (const { result } of parts) result.lanes.dispose();
-    };
-    return timed(work).then((seconds) => ({ seconds, flops: costOf(few, short, of, models).tuning }));
+  const { halving: _, patience: __, ...tune } = study.tune;
+  const plain: Study = { ...study, tune };
+  const stop = new AbortController();
+  const seen: { done: number; at: number }[] = [];
+  // As the study has it, so that schedules fit, and stopped when enough has been seen. The first update makes what is made once.
+  const onProgress = ({ done, stage }: Progress) => {
+    if (stage !== 'tuning') return;
+    seen.push({ done, at: performance.now() });
+    const took = (seen.at(-1)!.at - seen[0]!.at) / 1000;
+    if (seen.length > kUpdates && took >= kLook) stop.abort();
   };
-  const first = await updates(1);
-  let more = await updates(1 + kUpdates);
-  // Small models make updates faster than a clock can tell.
-  const took = Math.max(1e-3, more.seconds - first.seconds);
-  if (took < kLook) more = await updates(1 + Math.min(kMost, Math.ceil((kUpdates * kLook) / took)));
-  return (more.flops - first.flops) / Math.max(1e-3, more.seconds - first.seconds);
+  const signal = job.signal ? AbortSignal.any([job.signal, stop.signal]) : stop.signal;
+  try {
+    const parts = tuneBatch(
+      model,
+      few,
+      plain,
+      of.stimuli,
+      { ...training, validation: undefined },
+      { signal, onProgress },
+    );
+    for await (const { result } of parts) result.lanes.dispose();
+  } catch (error) {
+    if (!stop.signal.aborted || job.signal?.aborted) throw error;
+  }
+  const [first, last] = [seen[0], seen.at(-1)];
+  if (!first || !last || last.done === first.done) return Number.NaN; // a single update: nothing to go by
+  const flops = costOf(few, plain, of, models).tuning * ((last.done - first.done) / study.tune.steps);
+  return (flops / Math.max(1, last.at - first.at)) * 1000;
 }
 
 /** Random features and responses of the sizes that one layer has. */

@@ -37,6 +37,8 @@ describe('cortune new without a terminal', () => {
     const { status, stdout, stderr } = cortune('new', 'mine.yaml', ...options);
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toContain('Next: cortune run mine.yaml --dry-run');
+    // What it says next works, warm-up and all.
+    expect(cortune('run', 'mine.yaml', '--out', 'out', '--dry-run').stdout).toMatch(/about .* by a short measurement/);
     const { status: ran, stderr: said } = cortune('run', 'mine.yaml', '--out', 'out', '--quiet');
     expect([ran, said]).toEqual([0, '']);
     expect(cortune('query', 'out', 'select count(*) n from runs', '--json').stdout).toMatch(/"n":3/);
