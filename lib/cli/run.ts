@@ -4,7 +4,7 @@ import type { CommandModule } from 'yargs';
 import { report } from '../report/report.js';
 import { runTitle } from '../study/plan.js';
 import type { Results, Summary, SummaryRow } from '../study/results.js';
-import { summarize } from '../study/results.js';
+import { ceilingText, summarize } from '../study/results.js';
 import { type DryRun, dryRun, runStudy } from '../study/run.js';
 import { type CommandContext, type CommonOptions, FailedResult, runCommand, table } from './output.js';
 import { bytes, duration } from './progress.js';
@@ -103,6 +103,7 @@ function resultJson(results: Results, summary: Summary, page: string): unknown {
 
 /** Layers down, methods across; below it one line a run. */
 function tableText(summary: Summary): string {
+  const ceiling = ceilingText(summary);
   const done = summary.rows.filter((row) => row.status === 'done');
   const curves = done.filter((row) => row.layers.length > 1);
   const parts = [`Mean held-out Pearson r over ${summary.over}.`];
@@ -118,7 +119,7 @@ function tableText(summary: Summary): string {
         row.bestNormalized.toFixed(3).replace('NaN', '-'),
       ]),
     ),
-    Number.isFinite(summary.ceiling) ? `Ceiling: ${summary.ceiling.toFixed(3)}.` : 'No ceiling could be estimated.',
+    ceiling === undefined ? 'No ceiling could be estimated.' : `Ceiling: ${ceiling}.`,
   );
   return parts.join('\n\n');
 }

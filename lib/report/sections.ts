@@ -3,7 +3,7 @@
 import { CortuneError } from '../errors.js';
 import { compareRuns, type RunComparison } from '../study/comparisons.js';
 import type { RunRecord, Scores } from '../study/records.js';
-import { type Results, type Summary, summaryTargets } from '../study/results.js';
+import { ceilingText, type Results, type Summary, summaryTargets } from '../study/results.js';
 import { type Html, html } from './html.js';
 import type { PageData } from './types.js';
 
@@ -43,7 +43,7 @@ export function summaryTable(summary: Summary): Html {
       (row) =>
         html`<tr${row.bestR === top ? html` class="top"` : null}><th scope="row">${row.title}</th><td>${row.layers.length > 1 ? row.bestLayer : '\u2013'}</td><td>${decimals(row.bestR)}</td><td>${decimals(row.bestNormalized)}</td><td>${row.layers[0] === 0 && row.layers.length > 1 ? decimals(row.r[0]!) : '\u2013'}</td></tr>`,
     )}</tbody></table></div>
-    <p class="quiet">Mean ceiling: ${decimals(summary.ceiling)}.</p>`;
+    <p class="quiet">Mean ceiling: ${ceilingText(summary) ?? '\u2013'}.</p>`;
 }
 
 /** What the scores of each run's best layer are worth, region by region; nothing where no run was tested. */

@@ -157,8 +157,10 @@ export interface SummaryRow {
 
 export interface Summary {
   rows: SummaryRow[];
-  /** Mean over targets of the ceiling; NaN where there is none. */
+  /** Mean over targets of the ceiling, of the first data set; NaN where there is none. */
   ceiling: number;
+  /** The same of each data set. */
+  ceilings: { data: string; ceiling: number }[];
   /** Which targets were averaged, in words. */
   over: string;
 }
@@ -188,11 +190,32 @@ export function summaryRow({ record, title, scores }: Omit<ResultRun, 'losses'>)
 export function summarize(results: { runs: readonly Omit<ResultRun, 'losses'>[] }): Summary {
   const rows = results.runs.map(summaryRow);
   const first = results.runs.find((run) => run.scores)?.scores;
-  if (!first) return { rows, ceiling: Number.NaN, over: 'no targets' };
+  if (!first) return { rows, ceiling: Number.NaN, ceilings: [], over: 'no targets' };
   const targets = summaryTargets(first);
   const group = targets.every((t) => first.targets[t]!.subject === 'mean');
   const over = `${targets.length} ${group ? 'regions of the mean over subjects' : 'targets'}`;
-  return { rows, ceiling: mean(targets.map((t) => first.ceilings[t]!)), over };
+  const ceilings = ceilingsOf(results.runs);
+  return { rows, ceiling: ceilings[0]!.ceiling, ceilings, over };
+}
+
+/** One a data set, in the order of the runs. */
+function ceilingsOf(runs: readonly Pick<ResultRun, 'record' | 'scores'>[]): Summary['ceilings'] {
+  const found = new Map<string, Summary['ceilings'][number]>();
+  for (const { record, scores } of runs)
+    if (scores && !found.has(record.data.hash)) {
+      const ceiling = mean(summaryTargets(scores).map((t) => scores.ceilings[t]!));
+      found.set(record.data.hash, { data: record.labels.data ?? record.data.name, ceiling });
+    }
+  return [...found.values()];
+}
+
+/** `0.834`; of several data sets each with its name; undefined where none could be estimated. */
+export function ceilingText({ ceilings }: Summary): string | undefined {
+  const known = ceilings.filter(({ ceiling }) => Number.isFinite(ceiling));
+  if (known.length === 0) return undefined;
+  return known
+    .map(({ data, ceiling }) => (ceilings.length > 1 ? `${data} ${ceiling.toFixed(3)}` : ceiling.toFixed(3)))
+    .join(', ');
 }
 
 /** Mean of the finite values; NaN when there are none. */

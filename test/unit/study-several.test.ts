@@ -5,7 +5,7 @@ import { compareRuns } from '../../lib/study/comparisons.js';
 import { toCsv, toJson } from '../../lib/study/export.js';
 import { runBatches } from '../../lib/study/loop.js';
 import { makePlan, modelsOf, type Plan, runTitle } from '../../lib/study/plan.js';
-import { type Results, readResults } from '../../lib/study/results.js';
+import { ceilingText, type Results, readResults, summarize } from '../../lib/study/results.js';
 import { readStudy } from '../../lib/study/schema.js';
 import { Store } from '../../lib/study/store.js';
 import { fakePlan, fakeRecord, fakeRun, kStudy } from '../helpers/fake-study.js';
@@ -63,6 +63,17 @@ describe('several data sets', () => {
       'lora 0.001 8 0 1 other',
     ]);
     expect(JSON.parse(toJson(results))[0]).toMatchObject({ data: 'simulated' });
+  });
+
+  it('have ceilings of their own', async () => {
+    const results = await severalResults();
+    results.runs.at(-1)!.scores!.ceilings.fill(0.5);
+    for (const run of results.runs.slice(3)) run.scores = results.runs.at(-1)!.scores;
+    const summary = summarize(results);
+    expect(summary.ceilings.map(({ data }) => data)).toEqual(['simulated', 'other']);
+    expect(summary.ceilings[1]!.ceiling).toBe(0.5);
+    expect(ceilingText(summary)).toMatch(/^simulated 0\.\d{3}, other 0\.500$/);
+    expect(ceilingText(summarize({ runs: results.runs.slice(3) }))).toBe('0.500');
   });
 
   it('are compared each with the untuned run on the same data', async () => {
