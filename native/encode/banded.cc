@@ -12,7 +12,6 @@
 #include "design.h"
 #include "fold.h"
 #include "parallel.h"
-#include "predict.h"
 #include "score.h"
 #include "screen.h"
 
@@ -23,7 +22,65 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 // Chosen gammas that a round of refinement starts from.
 constexpr size_t kStarts = 6;
 
+// Smaller alphas, as a share of the kernel's trace, are met through its eigenvectors.
+constexpr double kTinyAlpha = 1e-9;
+
 at::Tensor to_index(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
+
+// The fit of one gamma to the training rows of one fold, at the alphas in use; what each band adds to it.
+class BandFit {
+ public:
+  BandFit(const at::Tensor& kernel, const std::vector<at::Tensor>& bands, const std::vector<double>& gamma,
+          const InnerFold& fold, const at::Tensor& alphas, const std::vector<bool>& used)
+      : alphas_(alphas), lower_(used.size()) {
+    const int64_t n = fold.train.size(0);
+    const auto mean = at::full({n}, 1 / static_cast<double>(n), at::kDouble);
+    for (size_t b = 0; b < bands.size(); ++b)
+      crosses_.push_back(centred_kernel(bands[b], fold, mean).cross * gamma[b]);
+    const auto block = centred_kernel(kernel, fold, mean).block;
+    const double least = kTinyAlpha * block.trace().item<double>();
+    for (size_t a = 0; a < used.size(); ++a) {
+      if (!used[a]) continue;
+      const double alpha = alphas[static_cast<int64_t>(a)].item<double>();
+      if (alpha > least)
+        lower_[a] = at::linalg_cholesky(block + alpha * at::eye(n, block.options()));
+      else if (!spectrum_.vectors.defined())
+        spectrum_ = eigendecompose(block, n);
+    }
+  }
+
+  // Training responses y [w, n'] -> each band's part of the predictions [w, m], without intercept.
+  std::vector<at::Tensor> predict(const at::Tensor& y, const std::vector<int64_t>& chosen) const {
+    const auto centred = y - y.mean(1, true);
+    auto weights = at::empty_like(y);  // of the training rows, in the kernel
+    for (size_t a = 0; a < lower_.size(); ++a) {
+      std::vector<int64_t> own;
+      for (size_t j = 0; j < chosen.size(); ++j)
+        if (chosen[j] == static_cast<int64_t>(a)) own.push_back(static_cast<int64_t>(j));
+      if (own.empty()) continue;
+      const auto places = to_index(own);
+      weights.index_copy_(0, places, solve(centred.index_select(0, places), a));
+    }
+    std::vector<at::Tensor> parts;
+    for (const auto& cross : crosses_) parts.push_back(at::mm(weights, cross.t()));
+    return parts;
+  }
+
+ private:
+  // (K + alpha)^-1 y, by Cholesky; where alpha is next to nothing in the spectrum, without what is only
+  // rounding.
+  at::Tensor solve(const at::Tensor& y, size_t a) const {
+    if (lower_[a].defined()) return at::cholesky_solve(y.t(), lower_[a]).t();
+    const auto kept = (spectrum_.values > spectrum_.floor).to(at::kDouble);
+    const auto filter = kept / (spectrum_.values.clamp_min(0) + alphas_[static_cast<int64_t>(a)]);
+    return at::mm(at::mm(y, spectrum_.vectors) * filter, spectrum_.vectors.t());
+  }
+
+  at::Tensor alphas_;
+  std::vector<at::Tensor> lower_;    // for each alpha in use
+  std::vector<at::Tensor> crosses_;  // [m, n'] for each band
+  Spectrum spectrum_;
+};
 
 class BandedFold {
  public:
@@ -188,14 +245,6 @@ class BandedFold {
         }
   }
 
-  // Products of test with training rows of one band, centred on the training rows' mean.
-  at::Tensor crossed(int64_t b, const Refit& fit) const {
-    const auto block = kernels_[b].index_select(0, fit.train).index_select(1, fit.train);
-    const auto cross = kernels_[b].index_select(0, fit.test).index_select(1, fit.train);
-    const auto means = at::mv(block, fit.mean);
-    return cross - at::mv(cross, fit.mean).unsqueeze(1) - means.unsqueeze(0) + at::dot(means, fit.mean);
-  }
-
   // Scores every target with the gamma and alpha it chose, gamma by gamma.
   void finish() {
     std::map<int64_t, std::vector<int64_t>> targets;
@@ -208,25 +257,23 @@ class BandedFold {
         out_.gamma[(index_ * bands_ + b) * t_ + j] = gammas_[chosen_gamma_[j] * bands_ + b];
     }
     const std::vector<InnerFold> whole{{at::arange(n_), at::arange(n_, kernels_[0].size(0)), {}}};
+    const auto& folds = spec_.fixed ? inner_ : whole;
     for (const auto& [g, list] : targets) {
       std::vector<bool> used(spec_.alphas.size(), false);
       for (const int64_t j : list) used[chosen_alpha_[j]] = true;
-      const auto fits = refits(kernel(g), spec_.fixed ? inner_ : whole);
-      for (size_t f = 0; f < fits.size(); ++f) {
-        std::vector<Predictor> bands;
-        for (int64_t b = 0; b < bands_; ++b) {
-          auto factor = fits[f].factor;
-          factor.basis = at::mm(crossed(b, fits[f]), factor.vectors) * gammas_[g * bands_ + b];
-          bands.emplace_back(factor, fits[f].train, n_, alphas_, used, static_cast<int64_t>(list.size()),
-                             dtype_);
-        }
-        score_list(list, fits[f], spec_.fixed ? static_cast<int64_t>(f) : index_, bands);
-      }
+      const std::vector<double> gamma(gammas_.begin() + g * bands_, gammas_.begin() + (g + 1) * bands_);
+      std::vector<std::unique_ptr<BandFit>> fits(folds.size());
+      const auto products = kernel(g);
+      each(static_cast<int64_t>(folds.size()), [&](int64_t f) {
+        task_.check();
+        fits[f] = std::make_unique<BandFit>(products, kernels_, gamma, folds[f], alphas_, used);
+      });
+      for (size_t f = 0; f < folds.size(); ++f)
+        score_list(list, folds[f], spec_.fixed ? static_cast<int64_t>(f) : index_, *fits[f]);
     }
   }
 
-  void score_list(const std::vector<int64_t>& list, const Refit& fit, int64_t f,
-                  const std::vector<Predictor>& bands) {
+  void score_list(const std::vector<int64_t>& list, const InnerFold& fold, int64_t f, const BandFit& fit) {
     each_tile([&](int64_t from, int64_t to) {
       const auto first = std::lower_bound(list.begin(), list.end(), from);
       const auto last = std::lower_bound(first, list.end(), to);
@@ -237,17 +284,14 @@ class BandedFold {
       const auto which = to_index(places);
       const auto raw = responses_.read(fold_.rows.train, from, to).index_select(0, which).to(at::kDouble);
       const auto mean = raw.mean(1, true);
-      const auto y = (raw - mean).to(dtype_).contiguous();
+      const auto y = raw - mean;
       const auto test =
           spec_.fixed
-              ? y.index_select(1, fit.test).to(at::kDouble)
+              ? y.index_select(1, fold.test)
               : responses_.read(fold_.rows.test, from, to).index_select(0, which).to(at::kDouble) - mean;
-      auto weights = at::zeros({n_}, at::kDouble);
-      weights.index_copy_(0, fit.train, fit.mean);
-      const auto shift = at::mv(y.to(at::kDouble), weights);
-      std::vector<at::Tensor> parts;
-      for (const auto& band : bands) parts.push_back(band.predict(y, alphas).to(at::kDouble));
-      put(std::vector<int64_t>(first, last), f, parts, test.contiguous(), shift.contiguous());
+      const auto train = y.index_select(1, fold.train);
+      put(std::vector<int64_t>(first, last), f, fit.predict(train, alphas), test.contiguous(),
+          train.mean(1).contiguous());
     });
   }
 

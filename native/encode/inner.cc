@@ -83,16 +83,19 @@ std::pair<at::Tensor, at::Tensor> shares_of(const at::Tensor& weights, const at:
 
 }  // namespace
 
-Refit dual_refit(const at::Tensor& gram, const InnerFold& fold, const at::Tensor& weights) {
-  auto [mean, roots] = shares_of(weights, fold.train);
-  const auto block = gram.index_select(0, fold.train).index_select(1, fold.train);
-  const auto cross = gram.index_select(0, fold.test).index_select(1, fold.train);
+CentredKernel centred_kernel(const at::Tensor& kernel, const InnerFold& fold, const at::Tensor& mean) {
+  const auto block = kernel.index_select(0, fold.train).index_select(1, fold.train);
+  const auto cross = kernel.index_select(0, fold.test).index_select(1, fold.train);
   const auto means = at::mv(block, mean).unsqueeze(0);  // [1, n]
   const auto grand = at::dot(means.squeeze(0), mean);
-  const auto centred = block - means - means.t() + grand;
-  const auto crossed = cross - at::mv(cross, mean).unsqueeze(1) - means + grand;
+  return {block - means - means.t() + grand, cross - at::mv(cross, mean).unsqueeze(1) - means + grand};
+}
+
+Refit dual_refit(const at::Tensor& gram, const InnerFold& fold, const at::Tensor& weights) {
+  auto [mean, roots] = shares_of(weights, fold.train);
+  const auto [centred, crossed] = centred_kernel(gram, fold, mean);
   if (weights.defined()) return {fold.train, fold.test, mean, weighted_dual_factor(centred, crossed, roots)};
-  return {fold.train, fold.test, mean, dual_factor(eigendecompose(centred, block.size(0)), crossed)};
+  return {fold.train, fold.test, mean, dual_factor(eigendecompose(centred, centred.size(0)), crossed)};
 }
 
 Refit primal_refit(const at::Tensor& rows, const InnerFold& fold, const at::Tensor& weights) {

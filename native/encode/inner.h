@@ -38,6 +38,14 @@ struct Refit {
   Factor factor;
 };
 
+// A kernel [n, n] of a fold's training rows and of its test rows with them, centred on the training rows'
+// mean.
+struct CentredKernel {
+  at::Tensor block, cross;  // [n', n'], [m, n']
+};
+// `mean` [n']: shares of the training rows.
+CentredKernel centred_kernel(const at::Tensor& kernel, const InnerFold& fold, const at::Tensor& mean);
+
 // `rows` [n, p]: centred training rows of the outer fold, `gram` [n, n] their products (or a kernel of them),
 // `weights` [n] or undefined.
 Refit primal_refit(const at::Tensor& rows, const InnerFold& fold, const at::Tensor& weights);
