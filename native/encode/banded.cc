@@ -162,8 +162,10 @@ class BandedFold {
 
   // Constant in the training rows.
   bool is_flat(const at::Tensor& y, int64_t j) const {
-    const auto row = y[j];
-    return row.min().item<double>() == row.max().item<double>();
+    const auto flat = [n = n_](const auto* row) {
+      return std::all_of(row, row + n, [first = row[0]](auto value) { return value == first; });
+    };
+    return spec_.single ? flat(y.data_ptr<float>() + j * n_) : flat(y.data_ptr<double>() + j * n_);
   }
 
   template <typename Function>
