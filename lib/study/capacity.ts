@@ -5,10 +5,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { expected } from '../errors.js';
 
-/**
- * Cores that one worker uses well. Below, a second worker takes from the first what it gives: on two cores, two workers of one thread
- * took as long as one of two.
- */
+/** Cores that one worker uses well: the products of models of hundreds of millions fill them. Tiny models gain from more workers, see docs/running.md. */
 const kCoresAWorker = 8;
 /** Of the memory that is free, what estimates may fill. */
 const kFill = 0.9;
