@@ -29,7 +29,7 @@ const common = {
   metafile: true,
   charset: 'utf8',
 };
-const script = await build({ ...common, entryPoints: [join(page, 'main.ts')], format: 'iife', target: 'es2022' });
+const script = await build({ ...common, entryPoints: [join(page, 'main.ts')], format: 'esm', target: 'es2022' });
 const style = await build({ ...common, entryPoints: [join(page, 'style.css')] });
 mkdirSync(out, { recursive: true });
 writeFileSync(join(out, 'main.bundle.js'), notices(script.metafile.inputs) + script.outputFiles[0].text);

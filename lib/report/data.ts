@@ -1,90 +1,202 @@
 /** Results in the compact form that the report's page draws from. */
 import { canonicalJson } from '../study/hash.js';
 import { methodTitle } from '../study/plan.js';
-import type { Scores } from '../study/records.js';
+import type { DecodeRow, LabelRow, RsaRow, Scores } from '../study/records.js';
 import { mean, type ResultRun, type Results, summaryTargets } from '../study/results.js';
-import type { PageData, PageRun, PageSet } from './types.js';
+import { differencesOf } from './differences.js';
+import type { PageData, PageMeasure, PageRun, PageSet } from './types.js';
 
-const kLosses = 400; // points of a loss curve that are kept: more than a figure has pixels for
+/** Points of a loss curve at most, and of all of them together: more than a figure has pixels for. */
+const kLosses = 400;
+const kAllLosses = 200_000;
+/** Scores (runs x layers x targets) up to which R2 and alpha are in the file too, and up to which targets are single. */
+const kFull = 1_200_000;
+const kSingle = 4_000_000;
+
+const kLeftNumbers = 'R\u00b2 and alpha are not in this file, to keep it small; `cortune export` has them.';
+const kLeftTargets =
+  'Targets of the same subject and region are averaged here, and R\u00b2 and alpha left out, to keep the file small; `cortune export` has all.';
+
+/** Which of a run's targets become one. */
+type Groups = { targets: PageSet['targets']; members: number[][] };
+
+interface Detail {
+  numbers: boolean;
+  single: boolean;
+  losses: number;
+}
 
 /** Everything the figures and the table need; rounded to what they show. */
 export function pageData(results: Results): PageData {
-  const sets = new Map<string, { index: number; set: PageSet }>();
-  const runs = results.runs.map((run) => pageRun(run, (scores) => setOf(sets, run, scores)));
-  return { runs, sets: [...sets.values()].map(({ set }) => set) };
+  const cells = results.runs.reduce(
+    (sum, { scores }) => sum + (scores ? scores.layers.length * scores.targets.length : 0),
+    0,
+  );
+  const tuned = results.runs.filter((run) => run.losses.length > 0).length;
+  const detail: Detail = {
+    numbers: cells <= kFull,
+    single: cells <= kSingle,
+    losses: Math.max(24, Math.min(kLosses, Math.floor(kAllLosses / Math.max(1, tuned)))),
+  };
+  const sets = new Map<string, { index: number; set: PageSet; groups: Groups }>();
+  const measures = new Map<string, PageMeasure>();
+  const runs = results.runs.map((run) => pageRun(run, detail, sets, measures));
+  const page = { runs, sets: [...sets.values()].map(({ set }) => set), measures: [...measures.values()] };
+  const left = detail.single ? (detail.numbers ? '' : kLeftNumbers) : kLeftTargets;
+  return { ...page, differences: differencesOf(page), left };
 }
 
-function setOf(sets: Map<string, { index: number; set: PageSet }>, run: ResultRun, scores: Scores): number {
+type Sets = Map<string, { index: number; set: PageSet; groups: Groups }>;
+
+function setOf(sets: Sets, run: ResultRun, scores: Scores, single: boolean) {
   const { data, key } = run.record;
   const name = canonicalJson([data.hash, key.align, key.encode, scores.targets]);
   const found = sets.get(name);
-  if (found) return found.index;
-  const index = sets.size;
-  sets.set(name, {
-    index,
+  if (found) return found;
+  const groups = single ? eachTarget(scores) : bySubjectAndRegion(scores);
+  const made = {
+    index: sets.size,
+    groups,
     set: {
       name: data.name,
-      targets: scores.targets,
-      ceilings: round(scores.ceilings, 4),
+      targets: groups.targets,
+      ceilings: grouped(scores.ceilings, groups, scores.targets.length),
       ceilingMethod: scores.ceilingMethod,
       folds: scores.folds.kind,
       foldCount: scores.folds.count,
       shuffled: scores.folds.shuffled,
     },
-  });
-  return index;
+  };
+  sets.set(name, made);
+  return made;
 }
 
-function pageRun(run: ResultRun, setOf: (scores: Scores) => number): PageRun {
+function eachTarget({ targets }: Scores): Groups {
+  return { targets, members: targets.map((_, t) => [t]) };
+}
+
+function bySubjectAndRegion({ targets }: Scores): Groups {
+  const groups = new Map<string, { subject: string; roi: string; members: number[] }>();
+  for (const [t, { subject, roi }] of targets.entries()) {
+    const name = `${subject}:${roi}`;
+    const group = groups.get(name) ?? { subject, roi, members: [] };
+    group.members.push(t);
+    groups.set(name, group);
+  }
+  return {
+    targets: [...groups].map(([name, { subject, roi }]) => ({ name, subject, roi })),
+    members: [...groups.values()].map(({ members }) => members),
+  };
+}
+
+/** Means over the members of each group: [L, t] to [L, groups]. */
+function grouped(values: readonly number[], { members }: Groups, t: number): Float64Array {
+  const layers = values.length / t;
+  const out = new Float64Array(layers * members.length);
+  for (let l = 0; l < layers; l++)
+    for (const [g, group] of members.entries())
+      out[l * members.length + g] =
+        group.length === 1 ? values[l * t + group[0]!]! : mean(group.map((c) => values[l * t + c]!));
+  return out;
+}
+
+function pageRun(run: ResultRun, detail: Detail, sets: Sets, measures: Map<string, PageMeasure>): PageRun {
   const { record, scores, title } = run;
-  const { steps, losses } = thinned(run.losses);
+  const none = new Float64Array(0);
+  const { model, method, lr, rank, seed } = record.labels;
   const head = {
     id: record.id,
     title,
     series: methodTitle(record.labels),
-    ...record.labels,
+    model,
+    parameters: record.model?.parameters ?? 0,
+    method,
+    lr,
+    rank,
+    seed,
     status: record.status,
-    error: record.error?.message ?? '',
-    losses,
-    steps,
+    losses: thinned(run.losses, detail.losses),
+    steps: run.losses.length,
   };
-  if (!scores) return { ...head, set: -1, layers: [], r: [], r2: [], alpha: [], foldR: [] };
+  if (!scores) return { ...head, set: -1, layers: [], r: none, r2: none, alpha: none, foldR: none };
+  const { index, groups } = setOf(sets, run, scores, detail.single);
+  const t = scores.targets.length;
+  const extra = measuresOf(scores, measures);
   return {
     ...head,
-    set: setOf(scores),
+    set: index,
     layers: scores.layers,
-    r: round(scores.r, 4),
-    r2: round(scores.r2, 4),
-    alpha: scores.alpha.map((value) => (Number.isFinite(value) ? Number(value.toPrecision(3)) : null)),
-    foldR: round(foldMeans(scores), 4),
-    ...(scores.stats && { fdr: round(scores.stats.fdr, 4) }),
+    r: grouped(scores.r, groups, t),
+    r2: detail.numbers ? grouped(scores.r2, groups, t) : none,
+    alpha: detail.numbers ? grouped(scores.alpha.map(Math.log10), groups, t) : none,
+    foldR: foldMeans(scores),
+    ...(scores.stats && detail.single && { fdr: Float64Array.from(scores.stats.fdr) }),
+    ...(extra && { measures: extra }),
   };
 }
 
-function foldMeans(scores: Scores): number[] {
+/** What studies ask for beside encoding. */
+const kMeasures: {
+  id: 'decode' | 'labels' | 'rsa';
+  title: string;
+  chance(rows: Row[]): number | null;
+  region(row: Row): string;
+  value(row: Row): number | null;
+}[] = [
+  {
+    id: 'decode',
+    title: '2v2 accuracy of decoding',
+    chance: () => 0.5,
+    region: (row) => (row as DecodeRow).region,
+    value: (row) => (row as DecodeRow).two_vs_two,
+  },
+  {
+    id: 'labels',
+    title: 'Balanced accuracy of classifiers',
+    chance: (rows) => (rows[0] as LabelRow).chance,
+    region: () => 'labels',
+    value: (row) => (row as LabelRow).balanced,
+  },
+  {
+    id: 'rsa',
+    title: 'Similarity of geometries',
+    chance: () => 0,
+    region: (row) => (row as RsaRow).region,
+    value: (row) => (row as RsaRow).similarity,
+  },
+];
+type Row = DecodeRow | LabelRow | RsaRow;
+
+function measuresOf(scores: Scores, known: Map<string, PageMeasure>): Record<string, Float64Array> | undefined {
+  const found: Record<string, Float64Array> = {};
+  for (const { id, title, chance, region, value } of kMeasures) {
+    const rows: Row[] = scores[id] ?? [];
+    if (rows.length === 0) continue;
+    const measure = known.get(id) ?? { id, title, regions: [...new Set(rows.map(region))], chance: chance(rows) };
+    known.set(id, measure);
+    const values = new Float64Array(scores.layers.length * measure.regions.length).fill(Number.NaN);
+    for (const row of rows) {
+      const [l, g] = [scores.layers.indexOf(row.layer), measure.regions.indexOf(region(row))];
+      if (l >= 0 && g >= 0) values[l * measure.regions.length + g] = value(row) ?? Number.NaN;
+    }
+    found[id] = values;
+  }
+  return Object.keys(found).length > 0 ? found : undefined;
+}
+
+function foldMeans(scores: Scores): Float64Array {
   const group = summaryTargets(scores);
   const t = scores.targets.length;
-  return Array.from({ length: scores.layers.length * scores.folds.count }, (_, row) =>
+  return Float64Array.from({ length: scores.layers.length * scores.folds.count }, (_, row) =>
     mean(group.map((target) => scores.foldR[row * t + target]!)),
   );
 }
 
-function round(values: readonly number[], decimals: number): (number | null)[] {
-  const scale = 10 ** decimals;
-  return values.map((value) => (Number.isFinite(value) ? Math.round(value * scale) / scale : null));
-}
-
 /** Evenly spaced steps, the first and the last among them. */
-function thinned(losses: readonly number[]): { steps: number[]; losses: (number | null)[] } {
-  const count = Math.min(losses.length, kLosses);
-  const steps = Array.from({ length: count }, (_, i) =>
-    count === 1 ? 0 : Math.round((i * (losses.length - 1)) / (count - 1)),
+function thinned(losses: readonly number[], most: number): Float64Array {
+  const count = Math.min(losses.length, most);
+  return Float64Array.from(
+    { length: count },
+    (_, i) => losses[count === 1 ? 0 : Math.round((i * (losses.length - 1)) / (count - 1))]!,
   );
-  return {
-    steps,
-    losses: round(
-      steps.map((step) => losses[step]!),
-      4,
-    ),
-  };
 }

@@ -61,9 +61,11 @@ const kSections = [
 ] as unknown as Section<Row>[];
 
 /** One section for each that any run has. */
-export function geometrySections(results: Results): Html[] {
+export function geometrySections(results: Results, shown: Set<string>): Html[] {
   return kSections.flatMap((section) => {
-    const rows = results.runs.flatMap((run) => bestRows(run.scores?.[section.rows] ?? [], section, run.title));
+    const rows = results.runs.flatMap((run) =>
+      shown.has(run.record.id) ? bestRows(run.scores?.[section.rows] ?? [], section, run.title) : [],
+    );
     return rows.length === 0 ? [] : [sectionOf(section, rows)];
   });
 }

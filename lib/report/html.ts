@@ -27,13 +27,3 @@ function put(value: Value): string {
 export function html(parts: TemplateStringsArray, ...values: Value[]): Html {
   return new Html(parts.reduce((all, part, i) => all + part + put(values[i]), ''));
 }
-
-/** JSON inside a script element: nothing in it can end the element or begin a comment. */
-export function scriptJson(value: unknown): Html {
-  return new Html(
-    JSON.stringify(value).replace(
-      /[<>&\u2028\u2029]/g,
-      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-    ),
-  );
-}

@@ -2,22 +2,26 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { deflateRawSync } from 'node:zlib';
 import { CortuneError } from '../errors.js';
 import { replaceFile } from '../study/atomic.js';
 import { type Results, readResults, summarize } from '../study/results.js';
 import { pageData } from './data.js';
 import { geometrySections } from './geometry.js';
-import { Html, html, scriptJson } from './html.js';
+import { Html, html } from './html.js';
+import { packBytes } from './pack.js';
 import {
   comparisonTable,
   failures,
   layerTable,
   lead,
   provenance,
+  shownRuns,
   studies,
   summaryTable,
   testsTable,
 } from './sections.js';
+import type { PageData } from './types.js';
 
 export interface ReportOptions {
   /** Where to write; `report.html` in the results folder by default. */
@@ -44,7 +48,7 @@ export interface PageAssets {
 }
 
 /** The page's bundled script (the plotting library with its licences is in it) and its style sheet. */
-async function pageAssets(): Promise<PageAssets> {
+export async function pageAssets(): Promise<PageAssets> {
   // Compiled, this file lies in dist/report beside them; from source, they are where the last build put them.
   const places = [new URL('./page/', import.meta.url), new URL('../../dist/report/page/', import.meta.url)];
   for (const place of places) {
@@ -55,18 +59,66 @@ async function pageAssets(): Promise<PageAssets> {
   throw new CortuneError('ERR_SETUP', 'Expected the compiled page of the report in dist/report. Run: npm run build');
 }
 
+/** The figures, in the order in which they are asked for; some only where the results have what they show. */
+const kFigures: { id: string; heading: string; there?: (page: PageData) => boolean }[] = [
+  { id: 'curves', heading: 'Layer by layer' },
+  {
+    id: 'gains',
+    heading: 'Tuned minus untuned',
+    there: (page) => page.differences.some(({ lines }) => lines.length > 0),
+  },
+  { id: 'controls', heading: 'Beside controls' },
+  { id: 'heat', heading: 'Regions' },
+  {
+    id: 'subjects',
+    heading: 'Subjects',
+    there: (page) =>
+      page.sets.some(
+        ({ targets }) => new Set(targets.map((target) => target.subject).filter((name) => name !== 'mean')).size > 1,
+      ),
+  },
+  { id: 'rates', heading: 'Learning rate', there: tuned },
+  { id: 'rate-map', heading: 'Learning rate and method', there: tuned },
+  {
+    id: 'sizes',
+    heading: 'Model size',
+    there: (page) => new Set(page.runs.map((run) => run.parameters).filter((count) => count > 0)).size > 1,
+  },
+  { id: 'losses', heading: 'Training loss', there: tuned },
+];
+
+function tuned(page: PageData): boolean {
+  return page.runs.some((run) => run.lr !== null);
+}
+
+function figure(id: string, heading: string, numbers: Html | null): Html {
+  const before = id === 'heat' ? html`<div class="controls" id="heat-choice"></div>` : null;
+  const after = numbers && html`<details class="screen"><summary>Numbers</summary>${numbers}</details>`;
+  return html`<section aria-labelledby="${id}-title"><h2 id="${id}-title">${heading}</h2>${before}
+    <figure><div class="plot" id="${id}"></div><figcaption><p id="${id}-note"></p><div id="${id}-save"></div>${after}<details class="screen"><summary>In words</summary><p id="${id}-words"></p></details></figcaption></figure></section>`;
+}
+
 /** The whole document. */
 export function renderReport(results: Results, assets: PageAssets): string {
   const page = pageData(results);
   const summary = summarize(results);
+  const shown = shownRuns(results, summary);
   const title = results.studies.map((study) => study.name).join(', ') || 'Study';
   const script = assets.script.replaceAll('</script', '<\\/script');
   const hash = createHash('sha256').update(script).digest('base64');
   // Even markup that slipped through could neither run nor load anything.
   const policy = `default-src 'none'; script-src 'sha256-${hash}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'`;
-  const figure = (id: string, heading: string, before: Html | null, after: Html | null = null) =>
-    html`<section aria-labelledby="${id}-title"><h2 id="${id}-title">${heading}</h2>${before}
-      <figure><div class="plot" id="${id}"></div><figcaption>${after}<details class="screen"><summary>In words</summary><p id="${id}-words"></p></details></figcaption></figure></section>`;
+  const numbers = deflateRawSync(packBytes(page)).toString('base64');
+  const figures = kFigures.filter(({ there }) => there?.(page) ?? true);
+  const measures = page.measures.map(({ id, title }) => ({ id: `${id}-curves`, heading: title }));
+  const sections = [...figures, ...measures];
+  const links: [string, string][] = [
+    ['summary', 'What came out'],
+    ...sections.map(({ id, heading }): [string, string] => [id, heading]),
+    ['scores', 'Every score'],
+    ['made', 'How it was made'],
+    ['study', 'Study file'],
+  ];
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -80,27 +132,23 @@ export function renderReport(results: Results, assets: PageAssets): string {
 <body>
 <main>
 <header><div><h1>${title}</h1></div><button type="button" id="theme" class="screen">Dark or light</button></header>
+<nav class="screen" aria-label="Sections">${links.map(([id, heading]) => html`<a href="#${id}-title">${heading}</a>`)}</nav>
 ${lead(results, page)}
 <noscript><p class="warn">The figures need JavaScript; the tables do not.</p></noscript>
-<section aria-labelledby="summary-title"><h2 id="summary-title">What came out</h2>${summaryTable(summary)}</section>
-${testsTable(results, summary)}
+<section aria-labelledby="summary-title"><h2 id="summary-title">What came out</h2>${summaryTable(summary, shown)}</section>
+${testsTable(results, summary, shown)}
 ${comparisonTable(results)}
-${geometrySections(results)}
-${figure(
-  'curves',
-  'Layer by layer',
-  html`<div class="controls" id="choices"></div><div class="controls" id="legend"></div>`,
-  html`<p id="band"></p><details><summary>Numbers</summary>${layerTable(summary)}</details>`,
-)}
-${figure('heat', 'Regions', html`<div class="controls" id="heat-choice"></div>`, html`<p id="heat-note"></p>`)}
-<div class="pair">${figure('rates', 'Learning rate', null)}${figure('losses', 'Training loss', null)}</div>
+${geometrySections(results, shown)}
+<section aria-labelledby="choose-title" class="choose"><h2 id="choose-title">What the figures show</h2>
+<div class="controls" id="choices"></div><div id="legend"></div>${page.left ? html`<p class="quiet">${page.left}</p>` : null}</section>
+<div class="figures">${sections.map(({ id, heading }) => figure(id, heading, id === 'curves' ? layerTable(summary, shown) : null))}</div>
 <section class="screen" aria-labelledby="scores-title"><h2 id="scores-title">Every score</h2><div id="scores"></div></section>
 ${failures(summary)}
 <section aria-labelledby="made-title"><h2 id="made-title">How it was made</h2>${provenance(results, page)}</section>
 <section aria-labelledby="study-title"><h2 id="study-title">Study file</h2>${studies(results)}</section>
 </main>
-<script type="application/json" id="data">${scriptJson(page)}</script>
-<script>${new Html(script)}</script>
+<script type="text/plain" id="data">${numbers}</script>
+<script type="module">${new Html(script)}</script>
 </body>
 </html>
 `.text;

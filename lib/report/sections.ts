@@ -32,9 +32,28 @@ function unique(texts: string[]): string[] {
   return [...new Set(texts)];
 }
 
+/** Rows of a table of runs; the others are in the table of every score. */
+const kRows = 40;
+
+/** Runs that a table shows: all, or those without a learning rate, which others are measured by, and the best. */
+export function shownRuns(results: Results, summary: Summary): Set<string> {
+  const done = results.runs.flatMap((run, i) =>
+    run.scores ? [{ id: run.record.id, plain: run.record.labels.lr === null, r: summary.rows[i]!.bestR }] : [],
+  );
+  const order = [...done].sort((a, b) => Number(b.plain) - Number(a.plain) || (b.r || -1) - (a.r || -1));
+  return new Set(order.slice(0, kRows).map(({ id }) => id));
+}
+
+export function restNote(shown: Set<string>, summary: Summary): Html | null {
+  const rest = summary.rows.filter((row) => row.status === 'done').length - shown.size;
+  return rest > 0
+    ? html`<p class="quiet">The best runs, and those without a learning rate; ${rest} others are in the table of every score.</p>`
+    : null;
+}
+
 /** One line a run: best layer, score, share of the ceiling. */
-export function summaryTable(summary: Summary): Html {
-  const done = summary.rows.filter((row) => row.status === 'done');
+export function summaryTable(summary: Summary, shown: Set<string>): Html {
+  const done = summary.rows.filter((row) => shown.has(row.run));
   const top = Math.max(...done.map((row) => row.bestR).filter(Number.isFinite));
   return html`<p class="quiet" id="summary-note">Mean Pearson r over ${summary.over}. The best layer is chosen on the scores that are shown, so its score is a little high.</p>
     <div class="scroll" tabindex="0" role="region" aria-label="Summary of runs"><table aria-describedby="summary-note">
@@ -43,14 +62,14 @@ export function summaryTable(summary: Summary): Html {
       (row) =>
         html`<tr${row.bestR === top ? html` class="top"` : null}><th scope="row">${row.title}</th><td>${row.layers.length > 1 ? row.bestLayer : '\u2013'}</td><td>${decimals(row.bestR)}</td><td>${decimals(row.bestNormalized)}</td><td>${row.layers[0] === 0 && row.layers.length > 1 ? decimals(row.r[0]!) : '\u2013'}</td></tr>`,
     )}</tbody></table></div>
-    <p class="quiet">Mean ceiling: ${ceilingText(summary) ?? '\u2013'}.</p>`;
+    ${restNote(shown, summary)}<p class="quiet">Mean ceiling: ${ceilingText(summary) ?? '\u2013'}.</p>`;
 }
 
 /** What the scores of each run's best layer are worth, region by region; nothing where no run was tested. */
-export function testsTable(results: Results, summary: Summary): Html | null {
+export function testsTable(results: Results, summary: Summary, shown: Set<string>): Html | null {
   const rows = results.runs.flatMap((run, i) => {
     const { scores, record } = run;
-    if (!scores?.stats) return [];
+    if (!scores?.stats || !shown.has(record.id)) return [];
     const l = scores.layers.indexOf(summary.rows[i]!.bestLayer);
     const cells = summaryTargets(scores)
       .slice(0, kTested)
@@ -121,8 +140,8 @@ function testCell(scores: Scores, at: number): string {
 }
 
 /** The numbers behind the layer curves. */
-export function layerTable(summary: Summary): Html {
-  const rows = summary.rows.filter((row) => row.status === 'done').slice(0, 40);
+export function layerTable(summary: Summary, shown: Set<string>): Html {
+  const rows = summary.rows.filter((row) => shown.has(row.run));
   const layers = [...new Set(rows.flatMap((row) => row.layers))].sort((a, b) => a - b);
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Mean r of each layer"><table>
     <thead><tr><th scope="col">layer</th>${rows.map((row) => html`<th scope="col">${row.title}</th>`)}</tr></thead>
@@ -136,7 +155,8 @@ export function failures(summary: Summary): Html | null {
   const failed = summary.rows.filter((row) => row.status === 'failed');
   if (failed.length === 0) return null;
   return html`<section aria-labelledby="failed-title"><h2 id="failed-title">Runs that failed</h2>
-    <dl>${failed.map((row) => html`<dt>${row.title}</dt><dd>${row.error ?? ''}</dd>`)}</dl></section>`;
+    <dl>${failed.slice(0, 10 * kRows).map((row) => html`<dt>${row.title}</dt><dd>${row.error ?? ''}</dd>`)}</dl>
+    ${failed.length > 10 * kRows ? html`<p class="quiet">And ${failed.length - 10 * kRows} more.</p>` : null}</section>`;
 }
 
 function details(entries: [string, string | number | null | undefined][]): Html {

@@ -1,4 +1,4 @@
-/** What the report's page is given: results in compact arrays, shared by the writer (Node) and the page (browser). */
+/** What the report's page is given: results in compact arrays, shared by the writer (Node) and the page (browser). NaN where there is no number. */
 
 export interface PageRun {
   id: string;
@@ -7,42 +7,81 @@ export interface PageRun {
   /** The same without model and seed. */
   series: string;
   model: string;
+  /** Parameters of the model; 0 for controls. */
+  parameters: number;
   method: string;
   lr: number | null;
   rank: number | null;
   seed: number | null;
   status: 'done' | 'failed';
-  error: string;
   /** Index into `PageData.sets`; -1 for a failed run. */
   set: number;
   layers: number[];
-  /** [L, t], four decimals; null where there is no number. */
-  r: (number | null)[];
-  r2: (number | null)[];
-  /** [L, t], three digits. */
-  alpha: (number | null)[];
-  /** [L, t], p-values corrected by Benjamini-Hochberg, four decimals; absent where the study asked for no tests. */
-  fdr?: (number | null)[];
+  /** `[L, t]` */
+  r: Float64Array;
+  /** `[L, t]`; empty in reports of very many scores, as log10 of alpha is. */
+  r2: Float64Array;
+  alpha: Float64Array;
+  /** `[L, t]`, p-values corrected by Benjamini-Hochberg; absent where the study asked for no tests. */
+  fdr?: Float64Array;
   /** `[L, F]`: r of each fold, averaged over the summary targets. */
-  foldR: (number | null)[];
-  losses: (number | null)[];
-  /** Step of each loss kept. */
-  steps: number[];
+  foldR: Float64Array;
+  losses: Float64Array;
+  /** Steps of the tuning; the losses that are kept are spread over them evenly. */
+  steps: number;
+  /** Scores of decoding, classifiers and geometry, by the id of their PageMeasure: `[L, R]`. */
+  measures?: Record<string, Float64Array>;
 }
 
 /** What runs that can be compared with each other share: data, alignment, folds. */
 export interface PageSet {
   name: string;
   targets: { name: string; subject: string; roi: string }[];
-  /** [t] */
-  ceilings: (number | null)[];
+  /** `[t]` */
+  ceilings: Float64Array;
   ceilingMethod: string;
   folds: string;
   foldCount: number;
   shuffled: boolean;
 }
 
+/** A score beside those of encoding, one a layer and region. */
+export interface PageMeasure {
+  id: string;
+  title: string;
+  regions: string[];
+  /** What guessing gives; NaN (null) where that means nothing. */
+  chance: number | null;
+}
+
+/** Tuned minus untuned: one line of the figures against the untuned model of its set and model. */
+export interface PageDifference {
+  set: number;
+  model: string;
+  series: string;
+  layers: number[];
+  /** `[L, 1 + R]`: the mean over regions, then each region. */
+  value: Float64Array;
+  /** Half of the 95 % interval of the mean over subjects; over folds, one standard error; empty for regions. `[L]` */
+  half: Float64Array;
+  /** `[L, 1 + R]`: p of sign flips over subjects, corrected by Benjamini-Hochberg; empty without several subjects. */
+  fdr: Float64Array;
+}
+
+export interface PageDifferences {
+  over: 'subjects' | 'folds';
+  /** Subjects or folds. */
+  pairs: number;
+  regions: string[];
+  lines: PageDifference[];
+}
+
 export interface PageData {
   runs: PageRun[];
   sets: PageSet[];
+  measures: PageMeasure[];
+  /** One for each set that has an untuned run and others. */
+  differences: PageDifferences[];
+  /** What was left out to keep the file small, in a sentence. */
+  left: string;
 }

@@ -1,8 +1,8 @@
 /** Figures made of lines, drawn with Observable Plot from the chosen series. */
 import * as Plot from '@observablehq/plot';
-import type { PageData, PageSet } from '../types.js';
+import type { PageData, PageRun, PageSet } from '../types.js';
 import { number } from './dom.js';
-import { type Figure, frame, kAxis, kLabelBelow, kTip, ticksOf } from './frame.js';
+import { type Figure, frame, kAxis, kLabelBelow, kTip, roomy, spoken, ticksOf } from './frame.js';
 import { best, type Choices, ceilingOf, controlsOf, curve, kScores, type Series } from './series.js';
 
 /** Scores over layers, a line a series, with bands, controls and the ceiling. */
@@ -31,8 +31,13 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
       ...curves.map(({ each, points }) =>
         Plot.areaY(points, { x: 'layer', y1: 'low', y2: 'high', fill: each.color, fillOpacity: 0.13 }),
       ),
-      ...controls.flatMap(({ title, value }) => [
+      ...controls.map(({ value }) =>
         Plot.ruleY([value], { stroke: 'var(--control)', strokeDasharray: '2 4', strokeWidth: 1.5 }),
+      ),
+      ...roomy(
+        controls,
+        all.map(({ high }) => high),
+      ).map(({ title, value }) =>
         Plot.text([value], {
           y: (d: number) => d,
           frameAnchor: 'right',
@@ -42,7 +47,7 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
           stroke: 'var(--panel)',
           strokeWidth: 3,
         }),
-      ]),
+      ),
       ...(withCeiling
         ? [
             Plot.ruleY([ceiling], { stroke: 'currentColor', strokeDasharray: '8 4' }),
@@ -81,7 +86,20 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
     ...controls.map(({ title, value }) => `Control ${title}: ${number(value)}.`),
     Number.isFinite(ceiling) ? `Ceiling: ${number(ceiling)}.` : 'No ceiling could be estimated.',
   ];
-  return { svg, words: `${scoreName}. ${[...sentences, ...rest].join(' ')}` };
+  const rows = curves.flatMap(({ each, points }) =>
+    points.map(({ layer, value, low, high }) => ({ line: each.title, layer, score: choices.score, value, low, high })),
+  );
+  const level = { layer: null, score: choices.score, low: null, high: null };
+  return {
+    svg,
+    words: `${scoreName}. ${spoken(sentences)} ${rest.join(' ')}`,
+    rows: [
+      ...rows,
+      ...controls.map(({ title, value }) => ({ ...level, line: title, value })),
+      ...(Number.isFinite(ceiling) ? [{ ...level, line: 'ceiling', value: ceiling }] : []),
+    ],
+    lines: shown,
+  };
 }
 
 /** Score at the best layer over the learning rate, a line a method and rank. */
@@ -122,8 +140,13 @@ export function rateCurve(data: PageData, set: PageSet, series: Series[], choice
     y: { ...kAxis, label: `${scoreName}, best layer`, grid: true, nice: true, zero: true },
     color: { domain: lines, range: colors },
     marks: [
-      ...still.flatMap(({ title, value, color }) => [
+      ...still.map(({ value, color }) =>
         Plot.ruleY([value], { stroke: color, strokeDasharray: '2 4', strokeWidth: 1.5 }),
+      ),
+      ...roomy(
+        still,
+        points.map(({ high }) => high),
+      ).map(({ title, value, color }) =>
         Plot.text([value], {
           y: (d: number) => d,
           frameAnchor: 'right',
@@ -133,7 +156,7 @@ export function rateCurve(data: PageData, set: PageSet, series: Series[], choice
           stroke: 'var(--panel)',
           strokeWidth: 3,
         }),
-      ]),
+      ),
       Plot.ruleX(points, { x: 'lr', y1: 'low', y2: 'high', stroke: 'line', strokeOpacity: 0.5 }),
       Plot.lineY(points, { x: 'lr', y: 'value', stroke: 'line', strokeWidth: 2, sort: 'lr' }),
       Plot.dot(points, { x: 'lr', y: 'value', fill: 'line', r: 4 }),
@@ -151,7 +174,13 @@ export function rateCurve(data: PageData, set: PageSet, series: Series[], choice
   const words = points.map(
     (point) => `${point.line}, learning rate ${point.lr}: ${number(point.value)} at layer ${point.layer}.`,
   );
-  return { svg, words: [...words, ...still.map(({ title, value }) => `${title}: ${number(value)}.`)].join(' ') };
+  return {
+    svg,
+    words: spoken([...words, ...still.map(({ title, value }) => `${title}: ${number(value)}.`)]),
+    rows: points.map(({ line, lr, layer, value, low, high }) => ({ line, lr, layer, value, low, high })),
+    lines: lines.map((title, i) => ({ title, color: colors[i]!, dash: '' })),
+    ownLines: true,
+  };
 }
 
 /** Training loss over steps, a line a run. */
@@ -163,7 +192,7 @@ export function lossCurves(series: Series[], choices: Choices, width: number): F
       .map((run) => ({
         each,
         run,
-        points: run.losses.map((loss, i) => ({ step: run.steps[i]!, loss: loss ?? Number.NaN, title: run.title })),
+        points: [...run.losses].map((loss, i) => ({ step: stepOf(run, i), loss, title: run.title })),
       })),
   );
   if (lines.length === 0) return { svg: null, words: 'No run that is shown was tuned.' };
@@ -182,5 +211,11 @@ export function lossCurves(series: Series[], choices: Choices, width: number): F
     ],
   });
   const words = lines.map(({ run }) => `${run.title}: ${number(run.losses[0])} to ${number(run.losses.at(-1))}.`);
-  return { svg, words: words.join(' ') };
+  const rows = lines.flatMap(({ points }) => points.map(({ title, step, loss }) => ({ run: title, step, loss })));
+  return { svg, words: spoken(words), rows, lines: shown };
+}
+
+/** The step of the i-th loss that was kept. */
+function stepOf({ losses, steps }: PageRun, i: number): number {
+  return losses.length < 2 ? 0 : Math.round((i * (steps - 1)) / (losses.length - 1));
 }

@@ -7,6 +7,29 @@ export interface Figure {
   key?: Element | null;
   /** What the figure shows, in words: its text alternative. */
   words: string;
+  /** Its numbers, as they are saved. */
+  rows?: Record<string, string | number | null>[];
+  /** Lines of the figure, for a saved picture: on the page they stand in the list of lines. */
+  lines?: { title: string; color: string; dash: string }[];
+  /** Those lines are no lines of the page's list: they are named below the figure. */
+  ownLines?: boolean;
+}
+
+/** Levels whose names have room beside those already named; the others are named by the legend and in words. */
+export function roomy<Level extends { value: number }>(levels: Level[], values: number[]): Level[] {
+  const all = [...values, ...levels.map(({ value }) => value), 0];
+  const gap = 0.07 * (Math.max(...all) - Math.min(...all));
+  const named: Level[] = [];
+  for (const level of levels) if (named.every(({ value }) => Math.abs(value - level.value) > gap)) named.push(level);
+  return named;
+}
+
+const kSentences = 24;
+
+/** Sentences for people who hear them: of very many the first are enough. */
+export function spoken(sentences: string[]): string {
+  const rest = sentences.length - kSentences;
+  return [...sentences.slice(0, kSentences), ...(rest > 0 ? [`And ${rest} more.`] : [])].join(' ');
 }
 
 export const kAxis = { labelArrow: 'none' as const };

@@ -2,7 +2,7 @@
 import * as Plot from '@observablehq/plot';
 import type { PageSet } from '../types.js';
 import { number } from './dom.js';
-import { type Figure, frame, kAxis, kTip } from './frame.js';
+import { type Figure, frame, kAxis, kTip, spoken } from './frame.js';
 import { best, type Choices, chosenTargets, curve, kScores, mean, meanScore, roisOf, type Series } from './series.js';
 
 /** Regions by layers of one series, or regions by series at the best layer of each. */
@@ -77,7 +77,18 @@ export function heatMap(set: PageSet, series: Series[], choices: Choices, of: st
   const key =
     svg.legend('color', { width: Math.min(260, width), marginLeft: 16, marginRight: 16, label: scoreName, ticks: 4 }) ??
     null;
-  return { svg, key, words: `Highest ${scoreName} of each region${one ? ` for ${one.title}` : ''}. ${tops.join(' ')}` };
+  return {
+    svg,
+    key,
+    words: `Highest ${scoreName} of each region${one ? ` for ${one.title}` : ''}. ${spoken(tops)}`,
+    rows: cells.map(({ roi, column, layer, value: score }) => ({
+      region: roi,
+      line: one ? one.title : String(column),
+      layer,
+      score: choices.score,
+      value: score,
+    })),
+  };
 }
 
 /** Viridis: brighter is higher, on light and dark ground alike; black is read on its upper 40 %. */

@@ -1,9 +1,13 @@
 /** The report's page: reads the results it carries, offers the choices, draws the figures again when one changes. */
+import { unpackBytes } from '../pack.js';
 import type { PageData } from '../types.js';
-import { at, choice, h, number, tick } from './dom.js';
+import { at, choice, h, number } from './dom.js';
 import { layerCurves, lossCurves, rateCurve } from './figures.js';
 import type { Figure } from './frame.js';
 import { heatMap } from './heat-map.js';
+import { lineList } from './lines.js';
+import { controlBars, gainNote, gains, measureCurves, rateMap, sizes, subjects } from './more.js';
+import { saveButtons } from './save.js';
 import {
   type Choices,
   ceilingOf,
@@ -19,8 +23,7 @@ import {
 } from './series.js';
 import { scoreTable } from './table.js';
 
-const kShownAtFirst = 8;
-const data = JSON.parse(at('data').textContent ?? '') as PageData;
+const data = await unpacked();
 const choices: Choices = {
   set: 0,
   model: 'all',
@@ -33,6 +36,17 @@ const choices: Choices = {
 let heatOf = '';
 let series: Series[] = [];
 
+const isShown = (each: Series) => !choices.hidden.has(each.key);
+
+/** The numbers lie in the page deflated, in base64. */
+async function unpacked(): Promise<PageData> {
+  const text = atob(at('data').textContent ?? '');
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
+  return unpackBytes(new Uint8Array(await new Response(stream).arrayBuffer())) as PageData;
+}
+
 function set() {
   return data.sets[choices.set]!;
 }
@@ -40,13 +54,14 @@ function set() {
 /** A new data set or model brings other lines; the ones beyond the first few start hidden. */
 function reset(): void {
   series = seriesOf(data, choices.set, choices.model);
-  choices.hidden = new Set(series.slice(kShownAtFirst).map((each) => each.key));
+  choices.hidden = new Set(series.filter((each) => !each.first).map((each) => each.key));
   const views = viewsOf(set());
   if (!views.some(([view]) => view === choices.view)) choices.view = views[0]?.[0] ?? 'group';
   if (choices.roi !== 'all' && !roisOf(set()).includes(choices.roi)) choices.roi = 'all';
-  heatOf = series.at(-1)?.key ?? '';
+  heatOf = series.findLast((each) => each.first)?.key ?? '';
   // A ceiling far above every curve would press them flat; it can be put back with one tick.
-  const top = Math.max(0, ...series.flatMap((each) => curve(each, set(), choices)).map((point) => point.high));
+  const shown = series.filter((each) => each.first);
+  const top = Math.max(0, ...shown.flatMap((each) => curve(each, set(), choices)).map((point) => point.high));
   choices.ceiling = !(ceilingOf(set(), choices) > 2.5 * top);
 }
 
@@ -55,6 +70,11 @@ function change<Key extends keyof Choices>(key: Key, value: Choices[Key], again 
   if (again) reset();
   if (again) drawAll();
   else draw();
+}
+
+function scoresThere(): [Choices['score'], string][] {
+  const r2 = data.runs.some((run) => run.set === choices.set && run.r2.length > 0);
+  return kScores.filter(([key]) => key !== 'r2' || r2);
 }
 
 function controls(): void {
@@ -76,7 +96,7 @@ function controls(): void {
         choices.model,
         (value) => change('model', value, true),
       ),
-      choice('Score', kScores, choices.score, (value) => change('score', value as Choices['score'])),
+      choice('Score', scoresThere(), choices.score, (value) => change('score', value as Choices['score'])),
       choice('Scores of', viewsOf(set()), choices.view, (value) => change('view', value as Choices['view'])),
       choice(
         'Region',
@@ -84,34 +104,101 @@ function controls(): void {
         choices.roi,
         (value) => change('roi', value),
       ),
-      tick('ceiling', choices.ceiling, (value) => change('ceiling', value)),
     ].filter((each) => each !== null),
   );
 }
 
-function legend(): void {
-  const mark = (each: Series) => h('span', { class: 'mark', style: `background:${each.color}`, 'aria-hidden': 'true' });
-  at('legend').replaceChildren(
-    ...series.map((each) =>
-      tick(h('span', {}, mark(each), each.title), !choices.hidden.has(each.key), (shown) => {
-        if (shown) choices.hidden.delete(each.key);
-        else choices.hidden.add(each.key);
-        draw();
-      }),
-    ),
-  );
+interface Place {
+  id: string;
+  title: string;
+  make(width: number): Figure;
+  /** What is written below it. */
+  note?: () => string;
 }
 
-function put(id: string, make: (width: number) => Figure): void {
-  const place = at(id);
-  const { svg, key, words } = make(Math.max(280, place.clientWidth));
+const all: Place[] = [
+  {
+    id: 'curves',
+    title: 'Scores layer by layer',
+    make: (width) => layerCurves(data, set(), series, choices, width),
+    note: () => [bandNote(), ceilingNote()].filter(Boolean).join(' '),
+  },
+  {
+    id: 'gains',
+    title: 'Gain over the untuned model',
+    make: (width) => gains(data, series, choices, width),
+    note: () => gainNote(data, choices),
+  },
+  {
+    id: 'controls',
+    title: 'Scores beside controls',
+    make: (width) => controlBars(data, set(), series, choices, width),
+  },
+  {
+    id: 'heat',
+    title: 'Scores of regions',
+    make: (width) => heatMap(set(), series, choices, heatOf, width),
+    note: () => {
+      const one = series.find((each) => each.key === heatOf);
+      return one ? `Layers of ${one.title}.` : 'Each line at its best layer.';
+    },
+  },
+  { id: 'subjects', title: 'Scores of subjects', make: (width) => subjects(set(), series, choices, width) },
+  {
+    id: 'rates',
+    title: 'Scores over the learning rate',
+    make: (width) => rateCurve(data, set(), series.filter(isShown), choices, width),
+  },
+  {
+    id: 'rate-map',
+    title: 'Scores by learning rate and method',
+    make: (width) => rateMap(set(), series, choices, width),
+  },
+  { id: 'sizes', title: 'Scores over the size of the model', make: (width) => sizes(set(), series, choices, width) },
+  { id: 'losses', title: 'Training loss', make: (width) => lossCurves(series, choices, width) },
+  ...data.measures.map(
+    (measure): Place => ({
+      id: `${measure.id}-curves`,
+      title: measure.title,
+      make: (width) => measureCurves(measure, series, choices, width),
+      note: () => (measure.chance === null ? '' : `Dotted: ${number(measure.chance)}, by chance.`),
+    }),
+  ),
+];
+/** Those that the page has: a study without learning rates has no figure of them. */
+const kPlaces = all.filter(({ id }) => document.getElementById(id));
+
+const drawn = new Map<string, Figure>();
+const stale = new Set<Place>();
+const seen = new Set<string>();
+
+function put(place: Place): void {
+  stale.delete(place);
+  const { id, make, note } = place;
+  const figure = make(Math.max(280, at(id).clientWidth));
+  const { svg, key, words } = figure;
+  drawn.set(id, figure);
   if (svg) {
     svg.setAttribute('role', 'img');
     svg.setAttribute('aria-label', words);
   }
   key?.setAttribute('aria-hidden', 'true');
-  place.replaceChildren(svg ?? h('p', { class: 'quiet' }, words), ...(key ? [key] : []));
+  at(id).replaceChildren(
+    svg ?? h('p', { class: 'quiet' }, words),
+    ...(key ? [key] : []),
+    ...(figure.ownLines ? [legendOf(figure)] : []),
+  );
   at(`${id}-words`).textContent = svg ? words : '';
+  at(`${id}-note`).textContent = svg ? (note?.() ?? '') : '';
+  at(`${id}-save`).toggleAttribute('hidden', !svg);
+}
+
+/** Names of lines that are not in the page's list. */
+function legendOf({ lines = [] }: Figure): HTMLElement {
+  const entries = lines.map(({ title, color }) =>
+    h('span', { class: 'tick' }, h('span', { class: 'mark', style: `background:${color}` }), title),
+  );
+  return h('div', { class: 'lines quiet', 'aria-hidden': 'true' }, ...entries);
 }
 
 function bandNote(): string {
@@ -125,20 +212,54 @@ function ceilingNote(): string {
   return choices.ceiling ? '' : `The ceiling, ${number(ceiling)}, lies outside of the figure; tick it to see it.`;
 }
 
+/** Figures in sight at once, the others one by one when there is time: a large study must not wait for what nobody looks at. */
 function draw(): void {
   if (!set()) return;
-  put('curves', (width) => layerCurves(data, set(), series, choices, width));
-  put('heat', (width) => heatMap(set(), series, choices, heatOf, width));
-  put('rates', (width) => rateCurve(data, set(), series, choices, width));
-  put('losses', (width) => lossCurves(series, choices, width));
-  at('band').textContent = [bandNote(), ceilingNote()].filter(Boolean).join(' ');
-  const one = series.find((each) => each.key === heatOf);
-  at('heat-note').textContent = one ? `Layers of ${one.title}.` : 'Each line at its best layer.';
+  for (const place of kPlaces) stale.add(place);
+  for (const place of kPlaces) if (seen.has(place.id)) put(place);
+  delete document.documentElement.dataset.complete;
+  later();
+}
+
+let waiting = false;
+function later(): void {
+  if (waiting) return;
+  waiting = true;
+  setTimeout(() => {
+    waiting = false;
+    const [first] = stale;
+    if (first) put(first);
+    if (stale.size > 0) later();
+    else document.documentElement.dataset.complete = 'yes';
+  }, 15);
+}
+
+function follow(): void {
+  const sight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) seen.add(target.id);
+      else seen.delete(target.id);
+      const place = kPlaces.find(({ id }) => id === target.id);
+      if (isIntersecting && place && stale.has(place)) put(place);
+    }
+  });
+  for (const { id } of kPlaces) sight.observe(at(id));
+  // Figures are as wide as their place: on turning a phone, on resizing, and on paper.
+  let width = at('curves').clientWidth;
+  new ResizeObserver(([entry]) => {
+    const now = Math.round(entry?.contentRect.width ?? 0);
+    if (now === width || now === 0) return;
+    width = now;
+    draw();
+  }).observe(at('curves'));
+  addEventListener('beforeprint', () => {
+    for (const place of [...stale]) put(place);
+  });
 }
 
 function drawAll(): void {
   controls();
-  legend();
+  lineList(at('legend'), series, choices, draw);
   const options = [['', 'all lines, best layer of each'], ...series.map((each) => [each.key, each.title])] as [
     string,
     string,
@@ -164,25 +285,30 @@ function theme(): void {
   });
 }
 
-/** Figures are as wide as their place: on turning a phone, on resizing, and on paper. */
-function follow(): void {
-  let width = 0;
-  new ResizeObserver(([entry]) => {
-    const now = Math.round(entry?.contentRect.width ?? 0);
-    if (now === width) return;
-    width = now;
-    draw();
-  }).observe(at('curves'));
+/** The table of every score waits until it is near: of a large study it takes a while to sort. */
+function table(): void {
+  const place = at('scores');
+  const near = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      near.disconnect();
+      scoreTable(data, place);
+    },
+    { rootMargin: '600px' },
+  );
+  near.observe(place);
 }
 
 theme();
+for (const { id, title } of kPlaces) at(`${id}-save`).replaceChildren(saveButtons(id, title, () => drawn.get(id)));
 if (data.sets.length > 0) {
   reset();
+  seen.add('curves');
   drawAll();
   follow();
 } else {
-  for (const id of ['curves', 'heat', 'rates', 'losses'])
-    at(id).replaceChildren(h('p', { class: 'quiet' }, 'No run is complete yet.'));
+  for (const { id } of kPlaces) at(id).replaceChildren(h('p', { class: 'quiet' }, 'No run is complete yet.'));
+  document.documentElement.dataset.complete = 'yes';
 }
-scoreTable(data, at('scores'));
+table();
 document.documentElement.dataset.drawn = 'yes';

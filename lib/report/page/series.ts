@@ -17,6 +17,8 @@ export interface Series {
   color: string;
   dash: string;
   runs: PageRun[];
+  /** Shown until the reader chooses otherwise. */
+  first: boolean;
 }
 
 /** What the reader chose; shared by all figures. */
@@ -52,32 +54,55 @@ export function seriesOf(data: PageData, set: number, model: string): Series[] {
   const groups = new Map<string, PageRun[]>();
   for (const run of runs) {
     const key = `${run.model}\n${run.series}`;
-    groups.set(key, [...(groups.get(key) ?? []), run]);
+    const members = groups.get(key);
+    if (members) members.push(run);
+    else groups.set(key, [run]);
   }
   let next = 0;
-  return [...groups].map(([key, members]) => {
+  const made = [...groups].map(([key, members]) => {
     const { method, model: name, series } = members[0]!;
     const own = !several && (method === 'untrained' || method === 'untuned');
-    const place = own ? 0 : next++;
+    return { key, title: several ? `${shortName(name)} ${series}` : series, own, method, runs: members };
+  });
+  // Lines that are shown at first have colours of their own; the others go on with dashes.
+  const shown = shownFirst(made, data.sets[set]!);
+  const place = new Map(
+    [...made.filter((each) => shown.has(each.key)), ...made.filter((each) => !shown.has(each.key))]
+      .filter((each) => !each.own)
+      .map((each) => [each.key, next++]),
+  );
+  return made.map(({ own, method, ...each }) => {
+    const at = place.get(each.key) ?? 0;
     return {
-      key,
-      title: several ? `${shortName(name)} ${series}` : series,
-      color: own ? `var(--${method})` : `var(--s${place % kColors})`,
-      dash: own ? '' : kDashes[Math.floor(place / kColors) % kDashes.length]!,
-      runs: members,
+      ...each,
+      color: own ? `var(--${method})` : `var(--s${at % kColors})`,
+      dash: own ? '' : kDashes[Math.floor(at / kColors) % kDashes.length]!,
+      first: shown.has(each.key),
     };
   });
 }
 
+/** Lines that are shown at first: what the others are measured by, and the best of the rest. */
+function shownFirst(lines: { key: string; method: string; runs: PageRun[] }[], set: PageSet): Set<string> {
+  const plain = (method: string) => method === 'untrained' || method === 'untuned';
+  const t = set.targets.length;
+  const top = (run: PageRun) => Math.max(...run.layers.map((_, l) => mean(run.r.subarray(l * t, (l + 1) * t))));
+  const scored = lines.map((line) => ({ line, value: plain(line.method) ? 2 : mean(line.runs.map(top)) }));
+  scored.sort((a, b) => (Number.isNaN(b.value) ? -1 : b.value) - (Number.isNaN(a.value) ? -1 : a.value));
+  return new Set(scored.slice(0, kColors).map(({ line }) => line.key));
+}
+
 /** Mean of what is there; NaN of nothing. */
-export function mean(values: (number | null | undefined)[]): number {
+export function mean(values: ArrayLike<number | null | undefined>): number {
   let sum = 0;
   let count = 0;
-  for (const value of values)
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
     if (value !== null && value !== undefined && Number.isFinite(value)) {
       sum += value;
       count++;
     }
+  }
   return count === 0 ? Number.NaN : sum / count;
 }
 
@@ -125,19 +150,29 @@ export function meanScore(run: PageRun, set: PageSet, l: number, targets: number
   return mean(targets.map((t) => scoreAt(run, set, l, t, score)));
 }
 
-/** The curve of a series, with a 95 % interval over subjects, or plus and minus one standard error over folds. */
+let curves = new Map<string, Point[]>();
+
+/** Curves are asked for by several figures and computed once. */
 export function curve(series: Series, set: PageSet, choices: Choices): Point[] {
+  const { model, score, view, roi } = choices;
+  const key = JSON.stringify([choices.set, model, series.key, score, view, roi]);
+  const found = curves.get(key) ?? computed(series, set, choices);
+  if (curves.size > 5000) curves = new Map();
+  curves.set(key, found);
+  return found;
+}
+
+/** The curve of a series, with a 95 % interval over subjects, or plus and minus one standard error over folds. */
+function computed(series: Series, set: PageSet, choices: Choices): Point[] {
   const first = series.runs[0]!;
   const subjects = choices.view === 'subjects' ? subjectsOf(set) : [];
   const targets = chosenTargets(set, choices);
+  const groups = subjects.map((subject) => chosenTargets(set, choices, subject));
   return first.layers.flatMap((layer, l) => {
     const over = (group: number[]) => mean(series.runs.map((run) => meanScore(run, set, l, group, choices.score)));
     const value = over(targets);
     if (!Number.isFinite(value)) return [];
-    const half =
-      subjects.length > 1
-        ? 1.96 * standardError(subjects.map((subject) => over(chosenTargets(set, choices, subject))))
-        : bandOverFolds(series, set, choices, l);
+    const half = subjects.length > 1 ? 1.96 * standardError(groups.map(over)) : bandOverFolds(series, set, choices, l);
     return [{ series: series.title, layer, value, low: value - half, high: value + half }];
   });
 }
