@@ -3,12 +3,13 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
-import { CortuneError } from '../errors.js';
+import { CortuneError, expected } from '../errors.js';
 import { replaceFile } from '../study/atomic.js';
 import { type Results, readResults, summarize } from '../study/results.js';
 import { pageData } from './data.js';
 import { geometrySections } from './geometry.js';
 import { Html, html } from './html.js';
+import { renderMarkdown } from './markdown.js';
 import { packBytes } from './pack.js';
 import {
   comparisonTable,
@@ -24,21 +25,27 @@ import {
 import type { PageData } from './types.js';
 
 export interface ReportOptions {
-  /** Where to write; `report.html` in the results folder by default. */
+  /** Where to write; `report.html` (or `report.md`) in the results folder by default. */
   out?: string | undefined;
+  /** A page to look at (default), or Markdown for papers and pull requests. */
+  format?: 'html' | 'md' | undefined;
   /** Only the runs of the study of this name. */
   study?: string | undefined;
   /** Also runs that no study in the folder asks for any more. */
   all?: boolean | undefined;
 }
 
-/** Reads the results in `folder`, writes the report, resolves to its path. Throws ERR_NOT_FOUND, ERR_FORMAT, ERR_IO. */
+export const kFormats = ['html', 'md'] as const;
+
+/** Reads the results in `folder`, writes the report, resolves to its path. Throws ERR_NOT_FOUND, ERR_FORMAT, ERR_IO; RangeError for a format that is none. */
 export async function report(folder: string, options: ReportOptions = {}): Promise<string> {
-  const path = options.out ?? join(folder, 'report.html');
+  const { format = 'html' } = options;
+  if (!kFormats.includes(format)) throw expected('format', 'html or md', format);
+  const path = options.out ?? join(folder, `report.${format}`);
   const results = await readResults(folder, { study: options.study, all: options.all });
   if (results.runs.length === 0)
     throw new CortuneError('ERR_NOT_FOUND', `Expected runs in ${folder}, and there are none yet. Run a study first.`);
-  await replaceFile(path, renderReport(results, await pageAssets()));
+  await replaceFile(path, format === 'md' ? renderMarkdown(results) : renderReport(results, await pageAssets()));
   return path;
 }
 

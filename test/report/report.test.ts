@@ -98,12 +98,41 @@ describe('the file', () => {
     expect(page.includes('&quot;models&quot;')).toBe(true);
   });
 
+  it('is Markdown on demand, in which names are text too', async () => {
+    const path = await report(join(folder, 'study'), { format: 'md' });
+    expect(path.endsWith('report.md')).toBe(true);
+    const text = readFileSync(path, 'utf8');
+    expect(text).toMatch(/^# fake: brain alignment/);
+    expect(text).toMatch(/\| tiny-1 untuned \| \d+ \| 0\.\d{3} \| 0\.\d{3} \|/);
+    expect(text).toMatch(/\| tiny-1 lora lr 1e-3 rank 8 \| \d+ \| \S+ ± 0\.\d{3} \| 0\.\d{4} \| 0 of 13 \|/);
+    for (const part of ['Mean ceiling: 0.', '> Simulated subject', 'got NaN at step 3', 'cortune run fake.yaml'])
+      expect(text.includes(part), part).toBe(true);
+    const hostile = readFileSync(await report(join(folder, 'hostile'), { format: 'md' }), 'utf8');
+    const outsideOfCode = hostile.replace(/```[\s\S]*?```|^ {4}.*$/gm, '');
+    expect(outsideOfCode).toContain('&lt;img src=x');
+    expect(outsideOfCode).not.toMatch(/<(img|script)/);
+    await expect(report(join(folder, 'study'), { format: 'pdf' as 'md' })).rejects.toThrow(/`format` to be html or md/);
+  });
+
   it('needs runs', async () => {
     const empty = join(folder, 'empty');
     await Store.open(empty, { create: true });
     await expect(report(empty)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
   });
 });
+
+/** Scores of decoding and geometry that a test does not look at. */
+const kNoScore = {
+  two_vs_two: null,
+  rank_accuracy: null,
+  identification: null,
+  r: null,
+  similarity: null,
+  lower: null,
+  upper: null,
+  ceiling_lower: null,
+  ceiling_upper: null,
+};
 
 const why = executablePath ? '' : ' (not run: no Chromium found; apt-get install chromium, or set CHROMIUM)';
 
@@ -255,6 +284,30 @@ describe.skipIf(!executablePath)(`in a browser${why}`, () => {
     expect(await page.locator('#scores [role=status]').textContent()).toMatch(/ of 360000 scores/);
     expect(problems).toEqual([]);
     await context.close();
+  });
+
+  it('marks tested gains, shows model sizes, decoding and geometry', async () => {
+    const people = ['mean', ...Array.from({ length: 8 }, (_, i) => `s${i}`)];
+    const results = largeResults(44, 13, 6, people);
+    for (const { scores } of results.runs) {
+      const rows = scores!.layers.map((layer) => ({ layer, region: 'ROI-1', p: null, ...kNoScore }));
+      scores!.decode = rows.map((row) => ({ ...row, two_vs_two: 0.5 + row.layer / 100 }));
+      scores!.rsa = rows.map((row) => ({ ...row, similarity: row.layer / 50 }));
+    }
+    const path = join(folder, 'subjects.html');
+    writeFileSync(path, renderReport(results, await pageAssets()));
+    const page = await open(path);
+    const label = (id: string) => page.locator(`#${id} > svg`).first().getAttribute('aria-label');
+    // 8 subjects: 2 of 256 ways of flipping signs reach what all of them show.
+    expect(await label('gains')).toMatch(
+      /dora[^;]*: largest gain 0\.0\d+ at layer \d+; p \(FDR\) below 0\.05 at 13 of 13 layers/,
+    );
+    expect(await page.locator('#gains > svg circle').count()).toBeGreaterThan(13);
+    expect(await label('sizes')).toMatch(/org\/large-360M, untuned: 0\.\d+/);
+    expect(await label('decode-curves')).toMatch(/untuned: highest 0\.620 at layer 12/);
+    expect(await label('rsa-curves')).toMatch(/untuned: highest 0\.240 at layer 12/);
+    expect(problems).toEqual([]);
+    await page.close();
   });
 
   it('prints every figure, also those that were never in sight', async () => {
