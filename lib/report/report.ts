@@ -143,12 +143,12 @@ export function renderReport(results: Results, assets: PageAssets): string {
 ${lead(results, page)}
 <noscript><p class="warn">The figures need JavaScript; the tables do not.</p></noscript>
 <section aria-labelledby="summary-title"><h2 id="summary-title">What came out</h2>${summaryTable(summary, shown)}</section>
-${testsTable(results, summary, shown)}
-${comparisonTable(results)}
-${geometrySections(results, shown)}
 <section aria-labelledby="choose-title" class="choose"><h2 id="choose-title">What the figures show</h2>
 <div class="controls" id="choices"></div><div id="legend"></div>${page.left ? html`<p class="quiet">${page.left}</p>` : null}</section>
 <div class="figures">${sections.map(({ id, heading }) => figure(id, heading, id === 'curves' ? layerTable(summary, shown) : null))}</div>
+${testsTable(results, summary, shown)}
+${comparisonTable(results)}
+${geometrySections(results, shown)}
 <section class="screen" aria-labelledby="scores-title"><h2 id="scores-title">Every score</h2><div id="scores"></div></section>
 ${failures(summary)}
 <section aria-labelledby="made-title"><h2 id="made-title">How it was made</h2>${provenance(results, page)}</section>

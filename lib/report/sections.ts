@@ -33,7 +33,7 @@ function unique(texts: string[]): string[] {
 }
 
 /** Rows of a table of runs; the others are in the table of every score. */
-const kRows = 40;
+const kRows = 24;
 
 /** Runs that a table shows: all, or those without a learning rate, which others are measured by, and the best. */
 export function shownRuns(results: Results, summary: Summary): Set<string> {
@@ -151,12 +151,15 @@ export function layerTable(summary: Summary, shown: Set<string>): Html {
     )}</tbody></table></div>`;
 }
 
+/** Failures that are told at most. */
+const kFailed = 400;
+
 export function failures(summary: Summary): Html | null {
   const failed = summary.rows.filter((row) => row.status === 'failed');
   if (failed.length === 0) return null;
   return html`<section aria-labelledby="failed-title"><h2 id="failed-title">Runs that failed</h2>
-    <dl>${failed.slice(0, 10 * kRows).map((row) => html`<dt>${row.title}</dt><dd>${row.error ?? ''}</dd>`)}</dl>
-    ${failed.length > 10 * kRows ? html`<p class="quiet">And ${failed.length - 10 * kRows} more.</p>` : null}</section>`;
+    <dl>${failed.slice(0, kFailed).map((row) => html`<dt>${row.title}</dt><dd>${row.error ?? ''}</dd>`)}</dl>
+    ${failed.length > kFailed ? html`<p class="quiet">And ${failed.length - kFailed} more.</p>` : null}</section>`;
 }
 
 function details(entries: [string, string | number | null | undefined][]): Html {

@@ -3,7 +3,7 @@ import * as Plot from '@observablehq/plot';
 import type { PageData, PageRun, PageSet } from '../types.js';
 import { number } from './dom.js';
 import { type Figure, frame, kAxis, kLabelBelow, kTip, roomy, spoken, ticksOf } from './frame.js';
-import { best, type Choices, ceilingOf, controlsOf, curve, kScores, type Series } from './series.js';
+import { best, type Choices, ceilingOf, controlsOf, curve, kScores, type Series, shortName } from './series.js';
 
 /** Scores over layers, a line a series, with bands, controls and the ceiling. */
 export function layerCurves(data: PageData, set: PageSet, series: Series[], choices: Choices, width: number): Figure {
@@ -102,19 +102,25 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
   };
 }
 
-/** Score at the best layer over the learning rate, a line a method and rank. */
+/** Lines over the learning rate at most: as many as there are colours. */
+const kRateLines = 8;
+
+/** Score at the best layer over the learning rate, a line a method and rank: the best of them. */
 export function rateCurve(data: PageData, set: PageSet, series: Series[], choices: Choices, width: number): Figure {
-  const points = series.flatMap((each) => {
+  const found = series.flatMap((each) => {
     const { lr, method, rank, model } = each.runs[0]!;
     if (lr === null) return [];
     const top = best(curve(each, set, choices));
     const several = new Set(series.map((one) => one.runs[0]!.model)).size > 1;
-    const line = `${several ? `${model} ` : ''}${method}${rank === null ? '' : ` rank ${rank}`}`;
+    const line = `${several ? `${shortName(model)} ` : ''}${method}${rank === null ? '' : ` rank ${rank}`}`;
     return top ? [{ lr, line, value: top.value, low: top.low, high: top.high, layer: top.layer }] : [];
   });
   const scoreName = kScores.find(([key]) => key === choices.score)![1];
-  if (points.length === 0) return { svg: null, words: 'No run of this study has a learning rate.' };
-  const lines = [...new Set(points.map((point) => point.line))];
+  if (found.length === 0) return { svg: null, words: 'No run of this study has a learning rate.' };
+  const tops = new Map<string, number>();
+  for (const { line, value } of found) tops.set(line, Math.max(value, tops.get(line) ?? value));
+  const lines = [...tops.keys()].sort((a, b) => tops.get(b)! - tops.get(a)!).slice(0, kRateLines);
+  const points = found.filter(({ line }) => lines.includes(line)).sort((a, b) => a.lr - b.lr);
   const colors = lines.map((_, i) => `var(--s${i % 8})`);
   const still = [
     ...series
@@ -158,7 +164,7 @@ export function rateCurve(data: PageData, set: PageSet, series: Series[], choice
         }),
       ),
       Plot.ruleX(points, { x: 'lr', y1: 'low', y2: 'high', stroke: 'line', strokeOpacity: 0.5 }),
-      Plot.lineY(points, { x: 'lr', y: 'value', stroke: 'line', strokeWidth: 2, sort: 'lr' }),
+      Plot.lineY(points, { x: 'lr', y: 'value', stroke: 'line', strokeWidth: 2 }),
       Plot.dot(points, { x: 'lr', y: 'value', fill: 'line', r: 4 }),
       Plot.tip(
         points,

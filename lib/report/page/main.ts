@@ -36,8 +36,6 @@ const choices: Choices = {
 let heatOf = '';
 let series: Series[] = [];
 
-const isShown = (each: Series) => !choices.hidden.has(each.key);
-
 /** The numbers lie in the page deflated, in base64. */
 async function unpacked(): Promise<PageData> {
   const text = atob(at('data').textContent ?? '');
@@ -147,7 +145,7 @@ const all: Place[] = [
   {
     id: 'rates',
     title: 'Scores over the learning rate',
-    make: (width) => rateCurve(data, set(), series.filter(isShown), choices, width),
+    make: (width) => rateCurve(data, set(), series, choices, width),
   },
   {
     id: 'rate-map',
