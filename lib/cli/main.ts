@@ -97,7 +97,11 @@ export const kCommands: Entry[] = [
     describe: 'Paired comparisons of the runs of a study with one of them',
     load: () => import('./compare.js'),
   },
-  { name: 'report', describe: 'Write report.html for the results of a study', load: () => import('./report.js') },
+  {
+    name: 'report',
+    describe: 'Write a report, HTML or Markdown, for the results of a study',
+    load: () => import('./report.js'),
+  },
   {
     name: 'query',
     describe: 'Ask questions in SQL over all runs of a results folder',
