@@ -228,9 +228,36 @@ async function* memory(bench) {
   }
 }
 
+/** Losses in bf16 may leave those in fp32 by this share, at every one of so many steps. */
+const [kMayLeave, kLongRun] = [0.02, 200];
+
+/** The same run in both precisions: how far the losses are apart where they are farthest. */
+async function* precision(bench) {
+  const name = `bf16 against fp32: ${kSmol}, LoRA r 8, all linears, 8 sentences, largest difference of a loss in ${kLongRun} steps at the default rate`;
+  if (!bench.wants(name)) return;
+  if (noBf16) {
+    yield unavailable(name, 1, noBf16);
+    return;
+  }
+  const match = new Match(bench, kSmol, 'lora-all');
+  await match.start();
+  const { model, texts, adapter } = match;
+  const run = { data: 'sentences', steps: kLongRun, lr: methodOf('lora').lr, lanes: 1, adapter };
+  const [full] = await ourLosses(model, texts, { ...run, precision: 'fp32' });
+  const [half] = await ourLosses(model, texts, { ...run, precision: 'bf16' });
+  const apart = half.map((loss, step) => Math.abs(loss / full[step] - 1));
+  bench.note(
+    `Mean difference ${((100 * apart.reduce((a, b) => a + b, 0)) / apart.length).toFixed(2)} %, last loss ${full.at(-1).toFixed(2)}`,
+  );
+  const figures = { unit: 'share of the loss', ours: Math.max(...apart), peer: kMayLeave, peerName: '2 % allowed' };
+  yield caseOf({ name, goal: 1, ...figures, ratios: [kMayLeave / Math.max(...apart)] });
+  match.stop();
+}
+
 export async function* run(bench) {
   yield* timings(bench);
   yield* throughput(bench);
   yield* scaling(bench);
   yield* memory(bench);
+  yield* precision(bench);
 }

@@ -41,11 +41,14 @@ export async function ourLosses(model, texts, run) {
   return losses;
 }
 
-/** Seconds of the steps after the first: what comes before is set-up, on the rival's side too. */
+/**
+ * Seconds of the steps after the first of all lanes: what comes before is set-up, on the rival's side too. Lanes that take turns report the
+ * steps of every turn.
+ */
 export async function ourSeconds(model, texts, run) {
   const seen = [];
-  const onProgress = ({ done, stage }) => {
-    if (stage === 'tuning') seen.push({ done, at: performance.now() });
+  const onProgress = ({ done, total, stage }) => {
+    if (stage === 'tuning') seen.push({ done, turns: total / run.steps, at: performance.now() });
   };
   const from = run.adapter ? await loadAdapter(model, run.adapter) : undefined;
   const { lanes } = await tune(model, texts, { ...optionsOf({ ...run, from }), onProgress });
@@ -53,5 +56,5 @@ export async function ourSeconds(model, texts, run) {
   from?.dispose();
   const [first, last] = [seen[0], seen.at(-1)];
   // A report that came late stands for the one after it: count the steps between those that came.
-  return ((last.at - first.at) / 1000) * ((run.steps - 1) / (last.done - first.done));
+  return ((last.at - first.at) / 1000) * ((last.turns * (run.steps - 1)) / (last.done - first.done));
 }
