@@ -1,10 +1,26 @@
 /** Native runs of tuning methods on the data of the method goldens. */
-import type { Model } from '../../lib/model/load.js';
+import { afterAll } from 'vitest';
+import { loadModel, type Model } from '../../lib/model/load.js';
 import { runJob } from '../../lib/native/jobs.js';
 import { native } from '../../lib/native/load.js';
-import type { LanesHandle, MethodSpec, NamedTensors, PackedExamples, TuneArgs } from '../../lib/native/types.js';
+import type {
+  LanesHandle,
+  MethodSpec,
+  NamedTensors,
+  PackedExamples,
+  TuneArgs,
+  TuneResult,
+} from '../../lib/native/types.js';
 import { baseOf, methodOf, planOf } from '../../lib/tune/methods.js';
-import { type MethodGoldens, optionsOfCase, ourName, partOf } from './method-goldens.js';
+import {
+  type MethodGoldens,
+  type MethodModel,
+  methodGoldens,
+  methodModel,
+  optionsOfCase,
+  ourName,
+  partOf,
+} from './method-goldens.js';
 import { pack, take } from './run-model.js';
 import type { PlainTensors } from './safetensors.js';
 import { forLanes } from './tuning.js';
@@ -83,6 +99,30 @@ export function argsOf(
     clip,
     schedule: forLanes(factors, lanes),
     ...part,
+  };
+}
+
+/** The goldens of a model, and runs on it; what they open is freed after the tests of the suite that asks. */
+export function methodRuns(name: MethodModel) {
+  const golden = methodGoldens(name);
+  const open: { dispose(): void }[] = [];
+  afterAll(() => {
+    for (const thing of open.reverse()) thing.dispose();
+  });
+  return {
+    golden,
+    open,
+    async load(): Promise<Model> {
+      const model = await loadModel(methodModel(name));
+      open.push(model);
+      return model;
+    },
+    async run(model: Model, methods: readonly MethodSpec[], part: Partial<TuneArgs> = {}): Promise<TuneResult> {
+      const args = argsOf(model, golden, methods, undefined, part);
+      const result = await runJob((progress) => native().tune(args, progress));
+      open.push(result.lanes);
+      return result;
+    },
   };
 }
 

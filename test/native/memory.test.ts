@@ -41,6 +41,7 @@ interface Peak {
   used: number;
 }
 
+// The peak is read from /proc, which only Linux has.
 describe.skipIf(process.platform !== 'linux')('the estimate is within 20 % of the peak', () => {
   const shared = { steps: 1, packing: 'blocks', block: 128 };
   const lanes = { ...shared, batch: 4, lr: [1e-4, 2e-4, 3e-4, 4e-4], targets: 'all-linear' };

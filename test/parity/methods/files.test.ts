@@ -1,7 +1,7 @@
 /** Adapter files of every method: peft's load here with the same logits, ours hold what peft's hold and load in peft. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../../lib/model/load.js';
 import { loadAdapter, saveAdapter } from '../../../lib/tune/adapter.js';
 import type { Lanes } from '../../../lib/tune/lanes.js';
@@ -21,6 +21,7 @@ import { kNoPeft, logitsInPython, pythonWithPeft } from '../../helpers/peer-pyth
 import { forward } from '../../helpers/run-model.js';
 import { type PlainTensors, readPlain, writePlain } from '../../helpers/safetensors.js';
 import { temporaryFolder } from '../../helpers/temporary.js';
+import { methodRuns } from '../../helpers/tune-methods.js';
 
 const kLogits = float32Tolerance(48, 24);
 const kTemporary = temporaryFolder();
@@ -44,14 +45,11 @@ function writeTheirs(name: MethodModel, golden: MethodGoldens, key: string): str
 }
 
 describe.each(kMethodModels)('%s', (name) => {
-  const golden = methodGoldens(name);
+  const runs = methodRuns(name);
+  const { golden, open } = runs;
   let model: Model;
-  const open: { dispose(): void }[] = [];
   beforeAll(async () => {
-    model = await loadModel(methodModel(name));
-  });
-  afterAll(() => {
-    for (const thing of [...open, model]) thing.dispose();
+    model = await runs.load();
   });
   const saved = (key: string) => join(kTemporary, `${name}-${key}`);
 

@@ -1,36 +1,26 @@
 /** Lanes of different methods in one batch, how fresh lanes begin, and what stays as it was. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadModel, type Model } from '../../../lib/model/load.js';
-import { runJob } from '../../../lib/native/jobs.js';
-import { native } from '../../../lib/native/load.js';
-import type { LanesHandle, MethodSpec, TuneArgs, TuneResult } from '../../../lib/native/types.js';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Model } from '../../../lib/model/load.js';
+import type { LanesHandle, MethodSpec, TuneArgs } from '../../../lib/native/types.js';
 import { baseOf, methodOf, planOf } from '../../../lib/tune/methods.js';
 import { expectClose, expectEachClose, float32Tolerance, rms } from '../../helpers/arrays.js';
-import { kMethodModels, methodGoldens, methodModel, ourName, partOf } from '../../helpers/method-goldens.js';
+import { kMethodModels, ourName, partOf } from '../../helpers/method-goldens.js';
 import { forward } from '../../helpers/run-model.js';
-import { argsOf, specOf, tensorsOf } from '../../helpers/tune-methods.js';
+import { methodRuns, specOf, tensorsOf } from '../../helpers/tune-methods.js';
 import { lossesOf } from '../../helpers/tuning.js';
 
 // The bound the project sets for packed against solo.
 const kPacked = 1e-4;
 
 describe.each(kMethodModels)('%s', (name) => {
-  const golden = methodGoldens(name);
+  const runs = methodRuns(name);
+  const { golden } = runs;
   const keys = Object.keys(golden.cases);
   let model: Model;
-  const open: { dispose(): void }[] = [];
   beforeAll(async () => {
-    model = await loadModel(methodModel(name));
+    model = await runs.load();
   });
-  afterAll(() => {
-    for (const thing of [...open, model]) thing.dispose();
-  });
-
-  async function run(methods: readonly MethodSpec[], part: Partial<TuneArgs> = {}): Promise<TuneResult> {
-    const result = await runJob((progress) => native().tune(argsOf(model, golden, methods, undefined, part), progress));
-    open.push(result.lanes);
-    return result;
-  }
+  const run = (methods: readonly MethodSpec[], part?: Partial<TuneArgs>) => runs.run(model, methods, part);
   async function fresh(key: string, seed = 0): Promise<LanesHandle> {
     const spec = specOf(model, golden, key);
     const lanes = spec.lanes.map((lane) => ({ ...lane, lr: 1e-30, seed, weightDecay: 0 }));

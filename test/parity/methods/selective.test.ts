@@ -1,31 +1,21 @@
 /** Selective tuning: what is frozen stays, what is chosen is chosen by the rule. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadModel, type Model } from '../../../lib/model/load.js';
-import { runJob } from '../../../lib/native/jobs.js';
-import { native } from '../../../lib/native/load.js';
-import type { MethodSpec, TuneArgs, TuneResult } from '../../../lib/native/types.js';
+import type { MethodSpec, TuneArgs } from '../../../lib/native/types.js';
 import { tune } from '../../../lib/tune/tune.js';
-import { kMethodModels, methodGoldens, methodModel } from '../../helpers/method-goldens.js';
+import { kMethodModels } from '../../helpers/method-goldens.js';
 import type { PlainTensors } from '../../helpers/safetensors.js';
 import { tinyModel } from '../../helpers/tiny-models.js';
-import { argsOf, specOf, tensorsOf } from '../../helpers/tune-methods.js';
+import { methodRuns, specOf, tensorsOf } from '../../helpers/tune-methods.js';
 
 describe.each(kMethodModels)('%s', (name) => {
-  const golden = methodGoldens(name);
+  const runs = methodRuns(name);
+  const { golden } = runs;
   let model: Model;
-  const open: { dispose(): void }[] = [];
   beforeAll(async () => {
-    model = await loadModel(methodModel(name));
+    model = await runs.load();
   });
-  afterAll(() => {
-    for (const thing of [...open, model]) thing.dispose();
-  });
-
-  async function run(methods: readonly MethodSpec[], part: Partial<TuneArgs> = {}): Promise<TuneResult> {
-    const result = await runJob((progress) => native().tune(argsOf(model, golden, methods, undefined, part), progress));
-    open.push(result.lanes);
-    return result;
-  }
+  const run = (methods: readonly MethodSpec[], part?: Partial<TuneArgs>) => runs.run(model, methods, part);
   /** The base's own values, as whole-weight tuning begins. */
   async function base(): Promise<PlainTensors> {
     const spec = specOf(model, golden, 'full-decay');
