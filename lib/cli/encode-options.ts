@@ -2,6 +2,7 @@
 
 import type { EncodeOptions, ExtraScore, KernelOptions } from '../encode/options.js';
 import { expected } from '../errors.js';
+import { parseMemory } from '../tune/memory.js';
 
 export interface RidgeOptions {
   selection: 'nested' | 'fixed' | 'loo' | 'gcv';
@@ -14,6 +15,7 @@ export interface RidgeOptions {
   out?: string | undefined;
   weights: boolean;
   predictions: boolean;
+  memory?: string | undefined;
 }
 
 export const kRidgeOptions = {
@@ -52,11 +54,16 @@ export const kRidgeOptions = {
   out: { type: 'string', describe: 'Write r, r2 and alpha of every layer, fold and target to this .safetensors file' },
   weights: { type: 'boolean', default: false, describe: 'Write the weights of every fit too (with --out)' },
   predictions: { type: 'boolean', default: false, describe: 'Write held-out predictions too (with --out)' },
+  memory: {
+    type: 'string',
+    describe:
+      'Memory that work and results may take beside features and responses, such as 2GB; more is refused beforehand',
+  },
 } as const;
 
 /** Checked before anything is read. @throws RangeError (ERR_ARGUMENT). */
 export function ridgeSettings(options: RidgeOptions, columnsOrGroups: boolean): EncodeOptions {
-  const { selection, precision, missing, weights, predictions, out, stream } = options;
+  const { selection, precision, missing, weights, predictions, out, stream, memory } = options;
   if ((weights || predictions) && out === undefined)
     throw expected('out', 'a .safetensors file to write weights or predictions to', out);
   if (out !== undefined && !out.endsWith('.safetensors'))
@@ -68,6 +75,7 @@ export function ridgeSettings(options: RidgeOptions, columnsOrGroups: boolean): 
     precision,
     missing,
     predictions,
+    memory: memory === undefined ? undefined : parseMemory(memory),
     scores: options.scores?.split(',').map((name) => name.trim() as ExtraScore),
     ...(kernel && { kernel }),
     ...(weights && { weights: kernel ? 'dual' : 'primal' }),

@@ -6,20 +6,23 @@ export const kDefaultAlphas = 'logspace:-1:8:10';
 
 const kForm = 'positive numbers such as `0.1,1,10`, or `logspace:FROM:TO:COUNT` in powers of ten';
 const kMostAlphas = 1000;
+/** Beyond it predictions are smaller than what float32 holds. */
+const kLargestAlpha = 1e30;
 
 /**
  * A grid of penalties, ascending, without duplicates.
  *
  * @param grid `logspace:FROM:TO:COUNT` (as numpy.logspace: COUNT values from 10^FROM to 10^TO), numbers with commas between, or
  * an array of numbers.
- * @throws RangeError (ERR_ARGUMENT) when it has another form, is empty or longer than 1,000, or holds zero, negative or non-finite
- * numbers: without a penalty ridge has no single answer when there are more features than rows.
+ * @throws RangeError (ERR_ARGUMENT) when it has another form, is empty or longer than 1,000, or holds numbers above 1e30, zero, negative or
+ * non-finite ones: without a penalty ridge has no single answer when there are more features than rows.
  */
 export function parseAlphas(grid: string | ArrayLike<number>): Float64Array {
   const values = typeof grid === 'string' ? fromText(grid) : Array.from(grid, (value) => Number(value));
   if (values.length < 1 || values.length > kMostAlphas)
     throw expected('alphas', `1 to ${kMostAlphas} ${kForm}`, typeof grid === 'string' ? grid : values);
   for (const value of values) {
+    if (value > kLargestAlpha && Number.isFinite(value)) throw expected('alphas', `at most ${kLargestAlpha}`, value);
     if (value > 0 && Number.isFinite(value)) continue;
     throw Object.assign(
       new RangeError(

@@ -96,9 +96,16 @@ function innerFolds(
 ): FoldRows['inner'] {
   const name = `the training rows of fold ${outer}`;
   let count = spec.count;
-  if (spec.kind === 'grouped') count = Math.min(count, new Set(rows.map((row) => groups![row])).size);
-  if (count < 2)
-    throw expected('groups', `at least 3 groups, so that inner folds can hold one out of ${name}`, groups!.length);
+  if (spec.kind === 'grouped') {
+    const left = new Set(rows.map((row) => groups![row])).size;
+    if (left < 2)
+      throw expected(
+        'groups',
+        `at least 2 groups in ${name}, of which inner folds hold one out (or one alpha, which needs none)`,
+        left,
+      );
+    count = Math.min(count, left);
+  }
   return cut(rows, { ...spec, count }, groups, name).map((held, i) => {
     const { train, test } = split(rows, held, edges, `fold ${outer}, inner fold ${i}`);
     return { train: Int32Array.from(train), test: Int32Array.from(test) };

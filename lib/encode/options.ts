@@ -159,7 +159,7 @@ function kernelOf(kernel: KernelOptions, columns: number, options: EncodeOptions
 
 function rowWeights(given: ArrayLike<number>, rows: number): Float64Array {
   const weights = Float64Array.from(given);
-  if (weights.length !== rows) throw expected('sampleWeights', `one for each of the ${rows} rows`, given);
+  if (weights.length !== rows) throw expected('sampleWeights', `one for each of the ${rows} rows`, weights.length);
   const wrong = weights.find((weight) => !(weight > 0) || !Number.isFinite(weight));
   if (wrong !== undefined) throw expected('sampleWeights', 'positive numbers; leave rows of weight 0 out', wrong);
   return weights;
@@ -191,6 +191,6 @@ export function checkFinite(responses: Matrix, names: readonly string[]): void {
   const row = Math.floor(at / responses.columns);
   throw new CortuneError(
     'ERR_DATA',
-    `Expected responses to be finite numbers, got ${responses.data[at]} in row ${row} of \`${names[at % responses.columns]}\` (rows count from 0). Remove that row, fill the value, or leave that target out.`,
+    `Expected responses to be finite numbers, got ${responses.data[at]} in row ${row} of \`${names[at % responses.columns]}\` (rows count from 0). Remove that row, fill the value, ${Number.isNaN(responses.data[at]!) ? "drop it (`missing: 'drop'`, --missing drop), " : ''}or leave that target out.`,
   );
 }

@@ -80,10 +80,15 @@ const kManyAtEdge = 0.2;
 /** Sentences about alphas at the ends of their grid and targets without scores. */
 export function warningsOf(scores: FoldScores, alphas: Float64Array, names: readonly string[]): string[] {
   const warnings = edgeWarnings(scores.alpha, alphas);
-  const constant = names.filter((_, t) => isUnscored(scores, t));
+  const constant = names.filter((_, t) => isUnscored(scores, scores.r2, t));
   if (constant.length > 0)
     warnings.push(
-      `No score for ${list(constant)}: constant in the training or test rows of every fold. Leave ${constant.length === 1 ? 'it' : 'them'} out.`,
+      `No score for ${list(constant)}: constant in the training or test rows of every fold, as one row alone is. Leave ${constant.length === 1 ? 'it' : 'them'} out, or use fewer folds.`,
+    );
+  const same = names.filter((_, t) => !isUnscored(scores, scores.r2, t) && isUnscored(scores, scores.r, t));
+  if (same.length > 0)
+    warnings.push(
+      `No r for ${list(same)}: predictions are the same for all rows of a fold, in every layer. Are the features constant?`,
     );
   return warnings;
 }
@@ -105,8 +110,8 @@ function edgeWarnings(chosen: Float64Array, alphas: Float64Array): string[] {
   return warnings;
 }
 
-function isUnscored(scores: FoldScores, target: number): boolean {
-  for (let i = target; i < scores.r2.length; i += scores.targets) if (!Number.isNaN(scores.r2[i]!)) return false;
+function isUnscored(scores: FoldScores, values: Float64Array, target: number): boolean {
+  for (let i = target; i < values.length; i += scores.targets) if (!Number.isNaN(values[i]!)) return false;
   return true;
 }
 

@@ -1,4 +1,5 @@
 /** Series with known autocorrelation, and the binomial interval of a rate. */
+import { expect } from 'vitest';
 import type { Random } from '../../lib/random.js';
 
 /** A first-order autoregressive series of n rows, of variance 1, begun in its stationary state. */
@@ -25,4 +26,12 @@ export function matrixOf(columns: readonly Float64Array[]): { data: Float32Array
 export function binomialBounds(trials: number, rate: number): { from: number; to: number } {
   const spread = 3.29 * Math.sqrt(trials * rate * (1 - rate)) + 0.5;
   return { from: (trials * rate - spread) / trials, to: (trials * rate + spread) / trials };
+}
+
+/** Fails unless about one in twenty of the p-values of true null hypotheses is 0.05 or less; `atMost`: no more than that. */
+export function expectNullRate(p: ArrayLike<number>, { atMost = false } = {}): void {
+  const { from, to } = binomialBounds(p.length, 0.05);
+  const rate = Array.from(p).filter((value) => value <= 0.05 + 1e-12).length / p.length;
+  if (!atMost) expect(rate).toBeGreaterThan(from);
+  expect(rate).toBeLessThan(to);
 }

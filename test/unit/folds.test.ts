@@ -156,7 +156,7 @@ describe('makeFolds', () => {
     [
       'two groups and inner folds',
       { rows: 4, kind: 'grouped', count: 2, groups: ['a', 'a', 'b', 'b'] },
-      /at least 3 groups/,
+      /at least 2 groups in the training rows of fold 0/,
     ],
     ['a fraction of a row', { rows: 10.5 }, /Expected `rows` to be an integer/],
     ['a negative gap', { rows: 10, gap: -1 }, /Expected `gap` to be an integer of at least 0/],
