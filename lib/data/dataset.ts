@@ -9,6 +9,7 @@ import { hashFile } from './formats/bytes.js';
 import { dataFolder, descriptionPath, findValues } from './paths.js';
 import { prepareResponses, subjectLabel } from './responses.js';
 import { type DatasetDescription, kDatasetSchema, kSubjectModes, type SubjectMode } from './schema.js';
+import { spacesOf } from './space.js';
 import { readStimuli, volumeTime } from './stimuli.js';
 import { chooseRuns, type ReadSubject, readSubject } from './subjects.js';
 import type { Dataset, Stimuli } from './types.js';
@@ -89,6 +90,7 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
       runs: perRun ? groups : undefined,
     },
   );
+  const spaces = spacesOf(read.flatMap((one) => one.subjects));
   const rowNotes = matchRows(stimuli, prepared.responses.rows, files[0]!.name);
   return {
     name: variant === undefined ? description.name : `${description.name} (${variant})`,
@@ -99,6 +101,7 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
     stimuli,
     ...prepared,
     ...(groups && { groups }),
+    ...(spaces.length > 0 && { spaces }),
     notes: [...description.notes, ...notes, ...prepared.notes, ...left, ...rowNotes],
   };
 }

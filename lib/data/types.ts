@@ -1,5 +1,7 @@
 /** What a data set is once read: stimuli in order, responses, and what each response column measures. */
 
+import type { Space } from './space.js';
+
 /** Row-major float32 [rows, columns]. */
 export interface Matrix {
   data: Float32Array;
@@ -51,6 +53,8 @@ export interface Dataset {
   ceilings: { values: Float64Array; method: string };
   /** Run or story of each row, for grouped folds. */
   groups?: string[];
+  /** Where the columns lie, if their responses came from images. */
+  spaces?: Space[];
   /** What the reader should know: subjects dropped and why. */
   notes: string[];
 }

@@ -1,8 +1,10 @@
 /** Results in the compact form that the report's page draws from. */
+import type { Target } from '../data/types.js';
 import { canonicalJson } from '../study/hash.js';
 import { methodTitle } from '../study/plan.js';
 import type { DecodeRow, LabelRow, RsaRow, Scores } from '../study/records.js';
 import { mean, type ResultRun, type Results, summaryTargets } from '../study/results.js';
+import { type BrainSet, brainsOf } from './brains.js';
 import { differencesOf } from './differences.js';
 import type { PageData, PageMeasure, PageRun, PageSet } from './types.js';
 
@@ -17,6 +19,9 @@ const kLeftNumbers = 'R\u00b2 and alpha are not in this file, to keep it small; 
 const kLeftTargets =
   'Targets of the same subject and region are averaged here, and R\u00b2 and alpha left out, to keep the file small; `cortune export` has all.';
 
+const kLeftBrain =
+  'Of so many scores there is no room for the brain view; a report of one study (`--study`) may have it.';
+
 /** Which of a run's targets become one. */
 type Groups = { targets: PageSet['targets']; members: number[][] };
 
@@ -26,27 +31,42 @@ interface Detail {
   losses: number;
 }
 
-/** Everything the figures and the table need; rounded to what they show. */
-export function pageData(results: Results): PageData {
+/** Ways to a smaller file, each after the ones before it: no R2 and alpha, no single targets, no brain. */
+export const kSmallest = 3;
+
+/** Everything the figures and the table need; rounded to what they show. `smaller`: from 0, all there is room for, to `kSmallest`. */
+export function pageData(results: Results, smaller = 0): PageData {
   const cells = results.runs.reduce(
     (sum, { scores }) => sum + (scores ? scores.layers.length * scores.targets.length : 0),
     0,
   );
   const tuned = results.runs.filter((run) => run.losses.length > 0).length;
   const detail: Detail = {
-    numbers: cells <= kFull,
-    single: cells <= kSingle,
+    numbers: cells <= kFull && smaller < 1,
+    single: cells <= kSingle && smaller < 2,
     losses: Math.max(24, Math.min(kLosses, Math.floor(kAllLosses / Math.max(1, tuned)))),
   };
-  const sets = new Map<string, { index: number; set: PageSet; groups: Groups }>();
+  const sets: Sets = new Map();
   const measures = new Map<string, PageMeasure>();
   const runs = results.runs.map((run) => pageRun(run, detail, sets, measures));
   const page = { runs, sets: [...sets.values()].map(({ set }) => set), measures: [...measures.values()] };
   const left = detail.single ? (detail.numbers ? '' : kLeftNumbers) : kLeftTargets;
-  return { ...page, differences: differencesOf(page), left };
+  const inSpace = smaller < kSmallest ? brainSets(sets, page.runs, results) : [];
+  const brains = brainsOf(inSpace, detail.single);
+  const unseen = brains.length === 0 && [...(results.spaces?.values() ?? [])].some((spaces) => spaces.length > 0);
+  return { ...page, brains, differences: differencesOf(page), left: unseen ? `${left} ${kLeftBrain}`.trim() : left };
 }
 
-type Sets = Map<string, { index: number; set: PageSet; groups: Groups }>;
+type Sets = Map<string, { index: number; set: PageSet; groups: Groups; hash: string; targets: readonly Target[] }>;
+
+function brainSets(sets: Sets, runs: readonly PageRun[], { spaces, runs: all }: Results): BrainSet[] {
+  return [...sets.values()].map(({ index, hash, targets }) => ({
+    index,
+    targets,
+    spaces: spaces?.get(hash) ?? [],
+    runs: all.flatMap(({ scores }, i) => (scores && runs[i]!.set === index ? [{ id: runs[i]!.id, scores }] : [])),
+  }));
+}
 
 function setOf(sets: Sets, run: ResultRun, scores: Scores, single: boolean) {
   const { data, key } = run.record;
@@ -57,6 +77,8 @@ function setOf(sets: Sets, run: ResultRun, scores: Scores, single: boolean) {
   const made = {
     index: sets.size,
     groups,
+    hash: data.hash,
+    targets: scores.targets,
     set: {
       name: data.name,
       targets: groups.targets,

@@ -6,6 +6,8 @@ import type { PageData, PageDifference, PageDifferences, PageRun, PageSet } from
 /** Products that all sign flips of a report may take: some seconds. */
 const kWork = 2e9;
 const kFlips = 10_000;
+/** Regions that have differences of their own at most; above that (single voxels) only their mean. */
+const kRegions = 300;
 
 type Page = Pick<PageData, 'runs' | 'sets'>;
 
@@ -25,7 +27,8 @@ function differences(page: Page, set: PageSet, index: number): PageDifferences {
   }
   const groups = [...lines.values()];
   const base = (model: string) => groups.find(([first]) => first!.model === model && first!.method === 'untuned');
-  const regions = [...new Set(set.targets.map(({ roi }) => roi))];
+  const all = [...new Set(set.targets.map(({ roi }) => roi))];
+  const regions = all.length > kRegions ? [] : all;
   const people = [...new Set(set.targets.map(({ subject }) => subject))].filter((subject) => subject !== 'mean');
   const pairs = groups.flatMap((runs) => {
     const untuned = base(runs[0]!.model);
@@ -36,9 +39,7 @@ function differences(page: Page, set: PageSet, index: number): PageDifferences {
   const work = pairs.length * people.length * (pairs[0]?.untuned[0]?.layers.length ?? 0) * (1 + regions.length);
   const flips = Math.max(500, Math.min(kFlips, Math.floor(kWork / Math.max(1, work))));
   const made = pairs.map(({ runs, untuned }) =>
-    over === 'subjects'
-      ? overSubjects(set, runs, untuned, people, regions, flips)
-      : overFolds(set, runs, untuned, regions),
+    over === 'subjects' ? overSubjects(set, runs, untuned, people, all, flips) : overFolds(set, runs, untuned, all),
   );
   // One family: every line, layer and region of a figure is a question that was asked.
   const adjusted = adjustFdr(made.flatMap(({ fdr }) => [...fdr]));
@@ -81,16 +82,15 @@ function overSubjects(
 ): PageDifference {
   const t = set.targets.length;
   const L = runs[0]!.layers.length;
-  const columns = 1 + regions.length;
-  const members = people.map((subject) =>
-    regions.map((roi) => set.targets.flatMap((each, c) => (each.subject === subject && each.roi === roi ? [c] : []))),
-  );
+  const shown = regions.length > kRegions ? 0 : regions.length;
+  const columns = 1 + shown;
+  const members = people.map((subject) => membersOf(set, regions, (one) => one === subject));
   const gain = (l: number, c: number) =>
     meanOver(runs, (run) => run.r[l * t + c]!) - meanOver(untuned, (run) => run.r[l * t + c]!);
   const rows = members.map((ofSubject) =>
     Array.from({ length: L }, (_, l) => {
       const each = ofSubject.map((targets) => meanOf(targets.map((c) => gain(l, c))));
-      return [meanOf(each), ...each];
+      return [meanOf(each), ...each.slice(0, shown)];
     }).flat(),
   );
   const value = Float64Array.from({ length: L * columns }, (_, i) => meanOf(rows.map((row) => row[i]!)));
@@ -108,23 +108,27 @@ function overSubjects(
   return { ...headOf(runs), value, half, fdr };
 }
 
+/** Targets of each region, of the subjects asked for. */
+function membersOf(set: PageSet, regions: string[], of: (subject: string) => boolean): number[][] {
+  const members = new Map(regions.map((roi) => [roi, [] as number[]]));
+  for (const [c, { subject, roi }] of set.targets.entries()) if (of(subject)) members.get(roi)!.push(c);
+  return [...members.values()];
+}
+
 function overFolds(set: PageSet, runs: PageRun[], untuned: PageRun[], regions: string[]): PageDifference {
   const t = set.targets.length;
   const F = set.foldCount;
   const layers = runs[0]!.layers;
   // The targets that summaries and the scores of folds take in.
   const group = set.targets.some(({ subject }) => subject === 'mean');
-  const gain = (l: number, roi: string) =>
+  const members = membersOf(set, regions, (subject) => !group || subject === 'mean');
+  const gain = (l: number, targets: number[]) =>
     meanOf(
-      set.targets.flatMap((target, c) =>
-        target.roi === roi && (!group || target.subject === 'mean')
-          ? [meanOver(runs, (run) => run.r[l * t + c]!) - meanOver(untuned, (run) => run.r[l * t + c]!)]
-          : [],
-      ),
+      targets.map((c) => meanOver(runs, (run) => run.r[l * t + c]!) - meanOver(untuned, (run) => run.r[l * t + c]!)),
     );
   const rows = layers.map((_, l) => {
-    const each = regions.map((roi) => gain(l, roi));
-    return [meanOf(each), ...each];
+    const each = members.map((targets) => gain(l, targets));
+    return [meanOf(each), ...(regions.length > kRegions ? [] : each)];
   });
   const half = layers.map((_, l) =>
     errorOf(

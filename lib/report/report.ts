@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { CortuneError, expected } from '../errors.js';
 import { replaceFile } from '../study/atomic.js';
-import { type Results, readResults, summarize } from '../study/results.js';
-import { pageData } from './data.js';
+import { type Results, readResults, summarize, withSpaces } from '../study/results.js';
+import { kSmallest, pageData } from './data.js';
 import { geometrySections } from './geometry.js';
 import { Html, html } from './html.js';
 import { renderMarkdown } from './markdown.js';
@@ -45,13 +45,16 @@ export async function report(folder: string, options: ReportOptions = {}): Promi
   const results = await readResults(folder, { study: options.study, all: options.all });
   if (results.runs.length === 0)
     throw new CortuneError('ERR_NOT_FOUND', `Expected runs in ${folder}, and there are none yet. Run a study first.`);
-  await replaceFile(path, format === 'md' ? renderMarkdown(results) : renderReport(results, await pageAssets()));
+  const text = format === 'md' ? renderMarkdown(results) : renderReport(await withSpaces(results), await pageAssets());
+  await replaceFile(path, text);
   return path;
 }
 
 export interface PageAssets {
   script: string;
   style: string;
+  /** The viewer of brains, which only reports with images carry. */
+  brain: string;
 }
 
 /** The page's bundled script (the plotting library with its licences is in it) and its style sheet. */
@@ -61,7 +64,8 @@ export async function pageAssets(): Promise<PageAssets> {
   for (const place of places) {
     const read = (name: string) => readFile(new URL(name, place), 'utf8').catch(() => undefined);
     const [script, style] = [await read('main.bundle.js'), await read('style.bundle.css')];
-    if (script !== undefined && style !== undefined) return { script, style };
+    const brain = await read('niivue.bundle.js');
+    if (script !== undefined && style !== undefined && brain !== undefined) return { script, style, brain };
   }
   throw new CortuneError('ERR_SETUP', 'Expected the compiled page of the report in dist/report. Run: npm run build');
 }
@@ -76,6 +80,7 @@ const kFigures: { id: string; heading: string; there?: (page: PageData) => boole
   },
   { id: 'controls', heading: 'Beside controls' },
   { id: 'heat', heading: 'Regions' },
+  { id: 'brain', heading: 'On the brain', there: (page) => page.brains.length > 0 },
   {
     id: 'subjects',
     heading: 'Subjects',
@@ -99,23 +104,40 @@ function tuned(page: PageData): boolean {
 }
 
 function figure(id: string, heading: string, numbers: Html | null): Html {
-  const before = id === 'heat' ? html`<div class="controls" id="heat-choice"></div>` : null;
+  const before = id === 'heat' || id === 'brain' ? html`<div class="controls" id="${id}-choice"></div>` : null;
   const after = numbers && html`<details class="screen"><summary>Numbers</summary>${numbers}</details>`;
   return html`<section aria-labelledby="${id}-title"><h2 id="${id}-title">${heading}</h2>${before}
     <figure><div class="plot" id="${id}"></div><figcaption><p id="${id}-note"></p><div id="${id}-save"></div>${after}<details class="screen"><summary>In words</summary><p id="${id}-words"></p></details></figcaption></figure></section>`;
 }
 
-/** The whole document. */
-export function renderReport(results: Results, assets: PageAssets): string {
-  const page = pageData(results);
+/** A script as it stands in the page, and what the page's policy calls it. */
+function inlined(code: string): { text: string; source: string } {
+  const text = code.replaceAll('</script', '<\\/script');
+  return { text, source: `'sha256-${createHash('sha256').update(text).digest('base64')}'` };
+}
+
+/** Characters of a report's numbers and scripts at most: with its tables it stays below 5 MB and can be mailed. */
+const kMost = 4_700_000;
+
+/** The page's numbers and scripts, with as much detail as there is room for. */
+function fitted(results: Results, assets: PageAssets, most: number) {
+  for (let smaller = 0; ; smaller++) {
+    const page = pageData(results, smaller);
+    const numbers = deflateRawSync(packBytes(page)).toString('base64');
+    const scripts = [assets.script, ...(page.brains.length > 0 ? [assets.brain] : [])].map(inlined);
+    const size = scripts.reduce((sum, { text }) => sum + text.length, numbers.length + assets.style.length);
+    if (size <= most || smaller === kSmallest) return { page, numbers, scripts };
+  }
+}
+
+/** The whole document; where its numbers and scripts would have more than `most` characters, with less detail. */
+export function renderReport(results: Results, assets: PageAssets, most = kMost): string {
+  const { page, numbers, scripts } = fitted(results, assets, most);
   const summary = summarize(results);
   const shown = shownRuns(results, summary);
   const title = results.studies.map((study) => study.name).join(', ') || 'Study';
-  const script = assets.script.replaceAll('</script', '<\\/script');
-  const hash = createHash('sha256').update(script).digest('base64');
   // Even markup that slipped through could neither run nor load anything.
-  const policy = `default-src 'none'; script-src 'sha256-${hash}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'`;
-  const numbers = deflateRawSync(packBytes(page)).toString('base64');
+  const policy = `default-src 'none'; script-src ${scripts.map(({ source }) => source).join(' ')}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'`;
   const figures = kFigures.filter(({ there }) => there?.(page) ?? true);
   const measures = page.measures.map(({ id, title }) => ({ id: `${id}-curves`, heading: title }));
   const sections = [...figures, ...measures];
@@ -155,8 +177,10 @@ ${failures(summary)}
 <section aria-labelledby="study-title"><h2 id="study-title">Study file</h2>${studies(results)}</section>
 </main>
 <script type="text/plain" id="data">${numbers}</script>
-<script type="module">${new Html(script)}</script>
-</body>
+${scripts.map(
+  ({ text }) => html`<script type="module">${new Html(text)}</script>
+`,
+)}</body>
 </html>
 `.text;
 }

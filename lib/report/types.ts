@@ -68,6 +68,28 @@ export interface PageDifference {
   fdr: Float64Array;
 }
 
+/** Where the targets of a set lie in the brain of the subjects that share a space. */
+export interface PageBrain {
+  set: number;
+  /** Whose brain it is: a subject, or how many share it. */
+  title: string;
+  /** Voxels along x, y, z: what of the image holds anything. */
+  shape: [number, number, number];
+  /** Rows of the map from these voxels to millimetres; null where the images do not say. */
+  affine: number[][] | null;
+  /** Regions or voxels by name, and how many voxels each has. */
+  names: string[];
+  counts: number[];
+  /** The voxels of all of them, each less the one before it. */
+  steps: number[];
+  /** The head: gaps and lengths of stretches of voxels. */
+  outline: number[];
+  /** Targets of the set at each of them; null where targets are too many to be in the page one by one. */
+  targets: number[][] | null;
+  /** In that case their r at the best layer of each run, by its id. */
+  maps: Record<string, Float64Array>;
+}
+
 export interface PageDifferences {
   over: 'subjects' | 'folds';
   /** Subjects or folds. */
@@ -82,6 +104,7 @@ export interface PageData {
   measures: PageMeasure[];
   /** One for each set that has an untuned run and others. */
   differences: PageDifferences[];
+  brains: PageBrain[];
   /** What was left out to keep the file small, in a sentence. */
   left: string;
 }

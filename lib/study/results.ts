@@ -1,7 +1,9 @@
 /** Results as tables: every score as a row, and the methods x layers summary. */
+import type { Space } from '../data/space.js';
 import { CortuneError } from '../errors.js';
 import { methodTitle, runTitle } from './plan.js';
 import type { RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
+import { readSpaces } from './spaces.js';
 import { Store } from './store.js';
 
 /** A run with all that was measured. `scores` is there when it is done. */
@@ -17,6 +19,8 @@ export interface Results {
   studies: StudyRecord[];
   /** Sorted by model, method, learning rate, rank, seed. */
   runs: ResultRun[];
+  /** Where the targets of a data set (by its hash) lie in images; absent unless they were asked for. */
+  spaces?: ReadonlyMap<string, Space[]>;
 }
 
 /**
@@ -37,6 +41,16 @@ export async function readResults(
     runs.push({ record, title: runTitle(record.labels), scores, losses: await store.losses(record.id) });
   }
   return { folder, studies, runs };
+}
+
+/** The same with the places of their targets, for what shows them. Throws ERR_FORMAT. */
+export async function withSpaces(results: Results): Promise<Results> {
+  const spaces = new Map<string, Space[]>();
+  for (const hash of new Set(results.runs.map(({ record }) => record.data.hash))) {
+    const found = await readSpaces(results.folder, hash);
+    if (found.length > 0) spaces.set(hash, found);
+  }
+  return { ...results, spaces };
 }
 
 const kOrder = ['word_rate', 'untrained', 'untuned'];
@@ -193,7 +207,8 @@ export function summarize(results: { runs: readonly Omit<ResultRun, 'losses'>[] 
   if (!first) return { rows, ceiling: Number.NaN, ceilings: [], over: 'no targets' };
   const targets = summaryTargets(first);
   const group = targets.every((t) => first.targets[t]!.subject === 'mean');
-  const over = `${targets.length} ${group ? 'regions of the mean over subjects' : 'targets'}`;
+  const what = targets.every((t) => /(^|:)\d+,\d+,\d+$/.test(first.targets[t]!.name)) ? 'voxels' : 'regions';
+  const over = `${targets.length} ${group ? `${what} of the mean over subjects` : 'targets'}`;
   const ceilings = ceilingsOf(results.runs);
   return { rows, ceiling: ceilings[0]!.ceiling, ceilings, over };
 }

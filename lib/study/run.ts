@@ -17,6 +17,7 @@ import { kFormat } from './records.js';
 import { type Results, readResults } from './results.js';
 import { modelName, readStudy, type Study, studyPath } from './schema.js';
 import { isTuned } from './schema-methods.js';
+import { saveSpaces } from './spaces.js';
 import { Store } from './store.js';
 import { readTraining, type Training } from './training.js';
 
@@ -188,6 +189,7 @@ export async function openFor({ study, plan, data, models }: PreparedStudy, out:
     runs: batch.runs.map((run) => run.id),
     flops: Math.round(costOf(batch, study, data[batch.data]!, models).flops),
   }));
+  for (const { hash, measured } of data) await saveSpaces(store.folder, hash, measured?.spaces ?? []);
   const runs = plan.runs.map((run) => run.id);
   await store.saveStudy({ format: kFormat, name: study.name, file: study.file, text: study.text, runs, batches });
   return store;

@@ -1,11 +1,12 @@
 /** Is a store as it was written? Every run against its manifest, its own name, and the studies that ask for it. */
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stopIfAborted } from '../errors.js';
+import { CortuneError, stopIfAborted } from '../errors.js';
 import type { JobOptions } from '../native/jobs.js';
 import { contentId } from './hash.js';
 import { filesBelow, hashFile, kManifest, type Manifest, readManifest } from './manifest.js';
 import { decodeScores, type RunRecord } from './records.js';
+import { kSpaces, readSpaces } from './spaces.js';
 import { kRunName, Store } from './store.js';
 
 /** Something in a store that is not as it was written. */
@@ -48,6 +49,7 @@ export async function verifyStore(folder: string, options: JobOptions = {}): Pro
     await verifyRun(store.path(name), name, result, say, options.signal);
   }
   await verifyStudies(folder, new Set(names), result);
+  await verifySpaces(folder, result);
   result.ok = result.problems.length === 0;
   return result;
 }
@@ -127,6 +129,23 @@ async function verifyStudies(folder: string, runs: ReadonlySet<string>, result: 
       result.missing += study.runs.filter((id) => !runs.has(id)).length;
     } catch {
       result.problems.push({ run: '', path: join('studies', name), what: 'it is not whole JSON; run the study again' });
+    }
+  }
+}
+
+/** What is written again by the next run. */
+const kNotWhole = 'it is not as it was written; remove it and run the study again';
+
+async function verifySpaces(folder: string, result: Verification): Promise<void> {
+  const files = await readdir(join(folder, kSpaces)).catch(() => []);
+  for (const name of files.filter((each) => !each.startsWith('.')).sort()) {
+    const path = join(kSpaces, name);
+    try {
+      if (!/^[0-9a-f]{64}\.json$/.test(name)) throw new Error('nothing of cortune has such a name');
+      await readSpaces(folder, name.slice(0, -5));
+    } catch (error) {
+      const what = (error as Error).message;
+      result.problems.push({ run: '', path, what: error instanceof CortuneError ? kNotWhole : what });
     }
   }
 }

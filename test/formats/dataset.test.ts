@@ -72,6 +72,9 @@ responses:
       { name: 'AngG', subject: 'mean', roi: 'AngG' },
       { name: 'IFG', subject: 'mean', roi: 'IFG' },
     ]);
+    // Both subjects were read by one atlas, in one space.
+    expect(data.spaces).toHaveLength(1);
+    expect(data.spaces![0]).toMatchObject({ subjects: ['01', '02'], columns: ['AngG', 'IFG'] });
     const means = npy(made, 'means.npy');
     expect(data.responses.data[0]).toBeCloseTo(means.data[2]! * 0.75, 5);
     expect(data.ceilings.values[0]).toBeCloseTo(1, 5); // the second subject is half of the first

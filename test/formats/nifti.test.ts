@@ -43,6 +43,27 @@ describe('a series of volumes', () => {
     expect([...one.matrix.data]).toEqual(Array.from({ length: 40 }, (_, row) => responses.data[row * 12 + 3]));
   });
 
+  it('keeps where its columns lie, also when some are picked', async () => {
+    const voxel = (name: string) => {
+      const [x, y, z] = name.split(',').map(Number) as [number, number, number];
+      return x + shape[0] * (y + shape[1] * z);
+    };
+    const { shape, affine } = await readNifti(at('series.nii'), 'x').then((header) => ({
+      shape: header.shape as [number, number, number, number],
+      affine: header.affine,
+    }));
+    const { columns, space } = await read('series.nii', { mask: at('mask.nii.gz') });
+    expect(space).toMatchObject({ shape: shape.slice(0, 3), affine });
+    expect([...space!.voxels]).toEqual(columns.map(voxel));
+    expect([...space!.starts]).toEqual([...Array(13).keys()]);
+    const some = await read('series.nii', { mask: at('mask.nii.gz'), columns: [columns[5]!, columns[2]!] });
+    expect([...some.space!.voxels]).toEqual([voxel(columns[5]!), voxel(columns[2]!)]);
+    const regions = await read('series.nii', { atlas: at('atlas.nii.gz') });
+    const single = await read('series.nii', { atlas: at('atlas.nii.gz'), reduce: 'none' });
+    expect([...regions.space!.voxels]).toEqual([...single.space!.voxels]);
+    expect(regions.space!.starts).toHaveLength(regions.columns.length + 1);
+  });
+
   it('says how long its volumes take', async () => {
     expect((await readNifti(at('series.nii'), 'x')).tr).toBe(2);
     expect((await readNifti(at('two.nii.gz'), 'x')).tr).toBe(2);

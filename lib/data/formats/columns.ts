@@ -1,5 +1,6 @@
 /** Columns of a matrix that has names for them: some of them, whole regions, and means over regions. */
 
+import { placedOf } from '../space.js';
 import type { NamedMatrix } from './index.js';
 import { type ColumnName, columnIndices } from './table.js';
 
@@ -21,6 +22,7 @@ export function takeColumns(all: NamedMatrix, places: readonly number[]): NamedM
     columns: some(all.columns),
     ...(all.regions && { regions: some(all.regions) }),
     ...(all.subjects && { subjects: some(all.subjects) }),
+    ...(all.space && { space: placedOf(all.space, places) }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Data files by their extension: matrices of numbers, and texts. */
 import { basename, extname } from 'node:path';
 import { expected } from '../../errors.js';
+import type { Placed } from '../space.js';
 import type { Matrix } from '../types.js';
 import { turn } from './arrays.js';
 import { fileSize, readBytes } from './bytes.js';
@@ -47,6 +48,8 @@ export interface NamedMatrix {
   regions?: string[];
   /** Subject of each column, where one file holds several. */
   subjects?: string[];
+  /** Where the columns lie in an image, if they do. */
+  space?: Placed;
   /** What was left out, for people. */
   notes?: string[];
 }

@@ -1,6 +1,7 @@
 /** Series of volumes (4D NIfTI) as a matrix: a row a volume, a column a voxel or a region. Only the voxels asked for are kept. */
 import { basename } from 'node:path';
 import { CortuneError } from '../../errors.js';
+import { outlineOf, type Placed, placed } from '../space.js';
 import type { Matrix } from '../types.js';
 import { checkMatrixSize } from './bytes.js';
 import { isCifti, readCifti } from './cifti.js';
@@ -66,12 +67,17 @@ async function readVoxels(header: NiftiHeader, regions: readonly Region[]): Prom
   }
   const data = new Float32Array(volumes * width);
   const { slope, intercept } = header;
+  let outline: Int32Array | undefined;
   await eachStretch(header, voxels, (stored, volume) => {
+    if (volume === 0) outline = outlineOf(stored);
     const row = volume * width;
     for (let i = 0; i < width; i++) data[row + i] = Number(stored[places[i]!]) * slope + intercept;
   });
   const matrix = { data, rows: volumes, columns: width };
-  return { matrix, columns, ...(regions[0]!.name !== '' && { regions: owners }) };
+  // Every column is one voxel.
+  const starts = Int32Array.from({ length: width + 1 }, (_, i) => i);
+  const space = { ...placed(header, []), voxels: places, starts, ...(outline && { outline }) };
+  return { matrix, columns, space, ...(regions[0]!.name !== '' && { regions: owners }) };
 }
 
 /**
@@ -81,8 +87,10 @@ async function readVoxels(header: NiftiHeader, regions: readonly Region[]): Prom
 async function readMeans(header: NiftiHeader, regions: readonly Region[]): Promise<NamedMatrix> {
   const columns = regions.map(({ name }) => name || 'mask');
   checkMatrixSize(header.name, volumesOf(header).volumes, columns.length);
-  const { matrix, bad } = await means(header, regions);
-  if (bad.size === 0) return { matrix, columns };
+  const { matrix, bad, outline } = await means(header, regions);
+  const voxels = regions.map(({ places }) => places);
+  const space: Placed = { ...placed(header, voxels), ...(outline && { outline }) };
+  if (bad.size === 0) return { matrix, columns, space };
   const notes: string[] = [];
   const kept = regions.map(({ name, places }, i) => {
     const finite = places.filter((place) => !bad.has(place));
@@ -97,15 +105,20 @@ async function readMeans(header: NiftiHeader, regions: readonly Region[]): Promi
       );
     return { name, places: finite };
   });
-  return { matrix: (await means(header, kept)).matrix, columns, notes };
+  return { matrix: (await means(header, kept)).matrix, columns, space, notes };
 }
 
-async function means(header: NiftiHeader, regions: readonly Region[]): Promise<{ matrix: Matrix; bad: Set<number> }> {
+async function means(
+  header: NiftiHeader,
+  regions: readonly Region[],
+): Promise<{ matrix: Matrix; bad: Set<number>; outline: Int32Array | undefined }> {
   const { volumes, voxels } = volumesOf(header);
   const data = new Float32Array(volumes * regions.length);
   const bad = new Set<number>();
   const { slope, intercept } = header;
+  let outline: Int32Array | undefined;
   await eachStretch(header, voxels, (stored, volume) => {
+    if (volume === 0) outline = outlineOf(stored);
     for (const [r, { places }] of regions.entries()) {
       let sum = 0;
       for (const place of places) {
@@ -116,5 +129,5 @@ async function means(header: NiftiHeader, regions: readonly Region[]): Promise<{
       data[volume * regions.length + r] = (sum / places.length) * slope + intercept;
     }
   });
-  return { matrix: { data, rows: volumes, columns: regions.length }, bad };
+  return { matrix: { data, rows: volumes, columns: regions.length }, bad, outline };
 }

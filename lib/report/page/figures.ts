@@ -202,9 +202,10 @@ export function lossCurves(series: Series[], choices: Choices, width: number): F
       })),
   );
   if (lines.length === 0) return { svg: null, words: 'No run that is shown was tuned.' };
+  const most = Math.max(...lines.map(({ run }) => run.steps - 1));
   const svg = Plot.plot({
     ...frame(width, Math.max(240, Math.min(340, width * 0.6)), 'Training loss over steps'),
-    x: { ...kAxis, label: 'step', ...kLabelBelow, ticks: ticksOf(width), tickFormat: 'd' },
+    x: { ...kAxis, label: 'step', ...kLabelBelow, ticks: Math.min(ticksOf(width), Math.max(1, most)), tickFormat: 'd' },
     y: { ...kAxis, label: 'loss (nats a token)', grid: true, nice: true },
     marks: [
       ...lines.map(({ each, points }) =>

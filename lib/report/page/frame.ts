@@ -1,5 +1,6 @@
 /** What all figures share: margins, axes, looks. */
 import type * as Plot from '@observablehq/plot';
+import { type Choices, kScores } from './series.js';
 
 export interface Figure {
   svg: Element | null;
@@ -55,3 +56,8 @@ export function ticksOf(width: number): number {
 
 /** Looks of the note beside the pointer. */
 export const kTip = { fill: 'var(--panel)', stroke: 'var(--line)' };
+
+export const nothing = (words: string): Figure => ({ svg: null, words });
+export const scoreName = (choices: Choices) => kScores.find(([key]) => key === choices.score)![1];
+export const short = (name: string) => (name.length > 30 ? `${name.slice(0, 29)}\u2026` : name);
+export const heightOf = (width: number) => Math.max(240, Math.min(360, width * 0.5));

@@ -5,17 +5,23 @@ import { number } from './dom.js';
 import { type Figure, frame, kAxis, kTip, spoken } from './frame.js';
 import { best, type Choices, chosenTargets, curve, kScores, mean, meanScore, roisOf, type Series } from './series.js';
 
+/** Regions that a figure has room for. */
+export const kRegions = 40;
+
 /** Regions by layers of one series, or regions by series at the best layer of each. */
 export function heatMap(set: PageSet, series: Series[], choices: Choices, of: string, width: number): Figure {
-  const rois = roisOf(set);
   const one = series.find((each) => each.key === of);
   const scoreName = kScores.find(([key]) => key === choices.score)![1];
   const group = { ...choices, roi: 'all' };
-  const targets = chosenTargets(set, group);
-  const value = (each: Series, l: number, roi: string) => {
-    const chosen = targets.filter((t) => set.targets[t]!.roi === roi);
-    return mean(each.runs.map((run) => meanScore(run, set, l, chosen, choices.score)));
-  };
+  const members = new Map<string, number[]>(roisOf(set).map((roi) => [roi, []]));
+  for (const t of chosenTargets(set, group)) members.get(set.targets[t]!.roi)!.push(t);
+  const value = (each: Series, l: number, roi: string) =>
+    mean(each.runs.map((run) => meanScore(run, set, l, members.get(roi)!, choices.score)));
+  const rois = highest([...members.keys()], (roi) => {
+    const each = one ?? series[0];
+    const top = each && best(curve(each, set, group));
+    return each ? value(each, Math.max(0, each.runs[0]!.layers.indexOf(top?.layer ?? 0)), roi) : 0;
+  });
   const column = (each: Series, l: number, name: string | number) =>
     rois.map((roi) => ({ roi, column: name, layer: each.runs[0]!.layers[l]!, value: value(each, l, roi) }));
   const cells = one
@@ -89,6 +95,14 @@ export function heatMap(set: PageSet, series: Series[], choices: Choices, of: st
       value: score,
     })),
   };
+}
+
+/** The regions in their order; of very many the highest, from the highest down. */
+function highest(rois: string[], score: (roi: string) => number): string[] {
+  if (rois.length <= kRegions) return rois;
+  const scored = rois.map((roi) => ({ roi, value: score(roi) })).filter(({ value }) => Number.isFinite(value));
+  scored.sort((a, b) => b.value - a.value);
+  return scored.slice(0, kRegions).map(({ roi }) => roi);
 }
 
 /** Viridis: brighter is higher, on light and dark ground alike; black is read on its upper 40 %. */

@@ -1,12 +1,14 @@
 /** The report's page: reads the results it carries, offers the choices, draws the figures again when one changes. */
 import { unpackBytes } from '../pack.js';
 import type { PageData } from '../types.js';
+import { controlBars, measureCurves, subjects } from './beside.js';
+import { BrainView } from './brain.js';
 import { at, choice, h, number } from './dom.js';
 import { layerCurves, lossCurves, rateCurve } from './figures.js';
 import type { Figure } from './frame.js';
-import { heatMap } from './heat-map.js';
+import { gainNote, gains } from './gains.js';
+import { heatMap, kRegions } from './heat-map.js';
 import { lineList } from './lines.js';
-import { controlBars, gainNote, gains, measureCurves, rateMap, sizes, subjects } from './more.js';
 import { saveButtons } from './save.js';
 import {
   type Choices,
@@ -21,6 +23,7 @@ import {
   shortName,
   viewsOf,
 } from './series.js';
+import { rateMap, sizes } from './sweeps.js';
 import { scoreTable } from './table.js';
 
 const data = await unpacked();
@@ -33,6 +36,9 @@ const choices: Choices = {
   ceiling: true,
   hidden: new Set(),
 };
+/** Regions among which the reader can choose, at most. */
+const kChosen = 300;
+
 let heatOf = '';
 let series: Series[] = [];
 
@@ -77,7 +83,8 @@ function scoresThere(): [Choices['score'], string][] {
 
 function controls(): void {
   const models = [...new Set(done(data, choices.set).map((run) => run.model))].filter(Boolean);
-  const rois = roisOf(set());
+  // Nobody looks for a voxel in a list.
+  const rois = roisOf(set()).length > kChosen ? [] : roisOf(set());
   at('choices').replaceChildren(
     ...[
       choice(
@@ -138,7 +145,9 @@ const all: Place[] = [
     make: (width) => heatMap(set(), series, choices, heatOf, width),
     note: () => {
       const one = series.find((each) => each.key === heatOf);
-      return one ? `Layers of ${one.title}.` : 'Each line at its best layer.';
+      const many = roisOf(set()).length;
+      const some = many > kRegions ? ` The highest ${kRegions} of ${many}; the table of every score has all.` : '';
+      return (one ? `Layers of ${one.title}.` : 'Each line at its best layer.') + some;
     },
   },
   { id: 'subjects', title: 'Scores of subjects', make: (width) => subjects(set(), series, choices, width) },
@@ -219,6 +228,9 @@ function draw(): void {
   later();
 }
 
+/** The brain is drawn last: it takes the longest, and nothing waits for it. */
+const brain = data.brains.length > 0 ? new BrainView(data, () => ({ series, choices })) : undefined;
+
 let waiting = false;
 function later(): void {
   if (waiting) return;
@@ -227,8 +239,10 @@ function later(): void {
     waiting = false;
     const [first] = stale;
     if (first) put(first);
-    if (stale.size > 0) later();
-    else document.documentElement.dataset.complete = 'yes';
+    if (stale.size > 0) return later();
+    void (brain?.update() ?? Promise.resolve()).then(() => {
+      if (stale.size === 0) document.documentElement.dataset.complete = 'yes';
+    });
   }, 15);
 }
 
@@ -280,6 +294,7 @@ function theme(): void {
   button.addEventListener('click', () => {
     const dark = getComputedStyle(document.documentElement).colorScheme.includes('dark');
     document.documentElement.dataset.theme = dark ? 'light' : 'dark';
+    void brain?.update();
   });
 }
 
