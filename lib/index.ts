@@ -95,6 +95,10 @@ export { type Results, readResults, type ScoreRow, scoreRows, summarize } from '
 export { type DryRun, type DryRunOptions, dryRun, type RunStudyOptions, runStudy } from './study/run.js';
 export { type SubmitOptions, type Submitted, submitStudy } from './study/submit.js';
 export type { Problem, Verification } from './study/verify.js';
+export { exactMatch, normalizeAnswer, tokenF1 } from './tasks/scores/answers.js';
+export { type BleuScore, bleu } from './tasks/scores/bleu.js';
+export { type ChrfOptions, chrf } from './tasks/scores/chrf.js';
+export { type RougeKind, type RougeScore, rouge } from './tasks/scores/rouge.js';
 export { Tensor } from './tensor.js';
 export { loadAdapter, saveAdapter } from './tune/adapter.js';
 export type { Completion, Example, Labelled, Objective } from './tune/examples.js';
