@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { studyKeyTables } from '../../lib/study/docs.js';
 import { studyJsonSchema } from '../../lib/study/json-schema.js';
 import { studySchema } from '../../lib/study/schema.js';
+import { methodPage, methodsLeftOut } from '../../lib/tune/docs.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const schema = studyJsonSchema();
@@ -21,6 +22,13 @@ describe('what is shipped', () => {
       `${JSON.stringify(schema, null, 1)}\n`,
     );
     expect(readFileSync(join(root, 'docs', 'study.md'), 'utf8')).toContain(studyKeyTables());
+  });
+
+  it('has a section of docs/methods.md for every method, as the table of methods has it', () => {
+    const page = readFileSync(join(root, 'docs', 'methods.md'), 'utf8');
+    expect(methodsLeftOut(page)).toEqual([]);
+    expect(methodPage(page)).toBe(page);
+    expect(page).toMatch(/460,800 parameters of SmolLM2-135M/); // LoRA of rank 8 on queries and values
   });
 
   it('accepts the examples, which name it for editors', () => {
