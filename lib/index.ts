@@ -77,7 +77,12 @@ export { type BandedOptions, type BandedScores, encodeBanded } from './encode/ba
 export * from './encode/encode.js';
 export { type FoldOptions, makeFolds, parseFolds } from './encode/folds.js';
 export { partitionVariance, type VariancePartition } from './encode/partition.js';
-export { type RefitPermutedOptions, type RefitPermutedScores, refitPermuted } from './encode/permute.js';
+export {
+  type PhaseShifts,
+  type RefitPermutedOptions,
+  type RefitPermutedScores,
+  refitPermuted,
+} from './encode/permute.js';
 export { type Responses, ResponsesFile } from './encode/responses.js';
 export { CortuneError, type ErrorCode } from './errors.js';
 export { type LoadOptions, loadModel, Model } from './model/load.js';

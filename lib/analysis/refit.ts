@@ -1,20 +1,32 @@
 /** Permutation tests that fit everything again, in every layer, with penalties kept or chosen anew. */
 import type { Matrix } from '../data/types.js';
 import { type EncodeOptions, encode } from '../encode/encode.js';
-import { refitPermuted } from '../encode/permute.js';
+import { type PhaseShifts, refitPermuted } from '../encode/permute.js';
 import { expected } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { groupNumbers } from './match.js';
 import { adjustFdr, adjustMaximum } from './multiple.js';
 import { count, type PermutationOptions } from './resample.js';
 import { type Significance, staged } from './significance.js';
-import { parseExchange, rowOrders } from './surrogates.js';
+import { parseExchange, rowOrders, runsOf, surrogatePhases } from './surrogates.js';
 
 export const kRefits = ['fixed', 'reselect'] as const;
 /** Alphas of the measured responses are kept, or chosen anew for every permutation (slower, and the whole procedure). */
 export type Refit = (typeof kRefits)[number];
 
-export type RefitOptions = Omit<EncodeOptions, 'predictions' | 'weights' | 'scores' | 'selection'> &
+/** What fits of permutations do not have: asking for it is an error, never passed over. */
+const kNotRefitted = [
+  'predictions',
+  'weights',
+  'scores',
+  'selection',
+  'kernel',
+  'sampleWeights',
+  'missing',
+  'memory',
+] as const;
+
+export type RefitOptions = Omit<EncodeOptions, (typeof kNotRefitted)[number]> &
   Pick<PermutationOptions, 'exchange' | 'permutations' | 'seed' | 'alternative'> & {
     /** Default 'reselect'. */
     refit?: Refit | undefined;
@@ -26,10 +38,10 @@ export type RefitOptions = Omit<EncodeOptions, 'predictions' | 'weights' | 'scor
  * `permutationTest` cannot see, that the fit itself is drawn to the autocorrelation of its training rows.
  *
  * @param features [L, n, p] or [n, p]. @param responses [n, t].
- * @param options those of `encode`, and of the permutations: `exchange` `block:ROWS` (default `block:10`), `circular` or `rows`.
+ * @param options those of `encode` (linear ridge, penalties by inner folds), and of the permutations: `exchange` `block:ROWS` (default
+ * `block:10`), `circular`, `phase` or `rows`.
  * @returns arrays [L, t]; no intervals.
- * @throws what `encode` throws; RangeError (ERR_ARGUMENT) for `phase`, which is no exchange of rows, and for a shared alpha that is to be
- * chosen anew.
+ * @throws what `encode` throws; RangeError (ERR_ARGUMENT) for other options of `encode`.
  */
 export async function refitTest(
   features: Tensor,
@@ -39,11 +51,16 @@ export async function refitTest(
   const { permutations = 1000, seed = 0, exchange = 'block:10', refit = 'reselect', onProgress } = options;
   count('permutations', permutations);
   if (!kRefits.includes(refit)) throw expected('refit', '`fixed` or `reselect`', refit);
-  if (refit === 'reselect' && options.alphaPer === 'shared')
-    throw expected('alphaPer', '`target` where alphas are chosen anew; with a shared one refit `fixed`', 'shared');
+  for (const key of kNotRefitted)
+    if ((options as EncodeOptions)[key] !== undefined)
+      throw expected(key, 'left out: permutations are fitted by linear ridge alone', (options as EncodeOptions)[key]);
   const how = typeof exchange === 'object' ? exchange : parseExchange(exchange);
   const { rows: n, columns: t } = responses;
-  const orders = rowOrders(how, n, groupNumbers(options.groups, n), permutations, seed);
+  const groups = groupNumbers(options.groups, n);
+  const exchanged =
+    how.kind === 'phase'
+      ? { phases: shifts(runsOf(n, groups), permutations, seed) }
+      : { orders: rowOrders(how, n, groups, permutations, seed) };
   const scores = await encode(features, responses, { ...options, onProgress: undefined });
   const L = scores.folds.layers;
   const [r, p] = [new Float64Array(L * t), new Float64Array(L * t)];
@@ -51,7 +68,7 @@ export async function refitTest(
   for (let layer = 0; layer < L; layer++) {
     const found = await refitPermuted(features, responses, {
       ...options,
-      orders,
+      ...exchanged,
       layer,
       chosen: refit === 'fixed' ? scores.folds : undefined,
       onProgress: onProgress && staged(onProgress, layer, L),
@@ -63,4 +80,9 @@ export async function refitTest(
   }
   const size = options.alternative === 'two-sided' ? Math.abs : (value: number) => value;
   return { r, p, fdr: adjustFdr(p), pMax: adjustMaximum(r.map(size), maximum) };
+}
+
+function shifts(runs: number[][], permutations: number, seed: number): PhaseShifts {
+  const sizes = runs.map((run) => run.length);
+  return { runs: runs.map((run) => Int32Array.from(run)), values: surrogatePhases(sizes, permutations, seed) };
 }

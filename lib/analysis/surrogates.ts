@@ -82,12 +82,7 @@ export function surrogateOrders(how: Exchange, sizes: readonly number[], count: 
  * @param groups number of each row's group; empty for one group.
  */
 export function rowOrders(how: Exchange, n: number, groups: Int32Array, count: number, seed: number): Int32Array {
-  const runs: number[][] = [];
-  for (let row = 0; row < n; row++) {
-    const run = groups[row] ?? 0;
-    runs[run] ??= [];
-    runs[run].push(row);
-  }
+  const runs = runsOf(n, groups);
   const places = runs.flat();
   const orders = surrogateOrders(
     how,
@@ -99,6 +94,17 @@ export function rowOrders(how: Exchange, n: number, groups: Int32Array, count: n
   for (let k = 0; k < count; k++)
     for (const [i, row] of places.entries()) out[k * n + row] = places[orders[k * n + i]!]!;
   return out;
+}
+
+/** Rows of each group, in their order. @param groups as of rowOrders. */
+export function runsOf(n: number, groups: Int32Array): number[][] {
+  const runs: number[][] = [];
+  for (let row = 0; row < n; row++) {
+    const run = groups[row] ?? 0;
+    runs[run] ??= [];
+    runs[run].push(row);
+  }
+  return runs;
 }
 
 function exchanged(how: Exclude<Exchange, { kind: 'phase' }>, size: number, random: Random): number[] {

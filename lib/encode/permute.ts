@@ -16,27 +16,38 @@ export interface RefitPermutedOptions
     | 'gap'
     | 'groups'
     | 'alphas'
+    | 'alphaPer'
     | 'standardize'
     | 'precision'
     | 'signal'
     | 'onProgress'
   > {
   /**
+   * What takes the place of the responses in each permutation: other orders of their rows, or the same with other phases (`phases`).
    * [P, n]: `orders[p * n + i]` is the row of the responses that takes the place of row i. Any permutation will do: of blocks, circular shifts,
    * within runs (lib/analysis/surrogates makes them).
    */
-  orders: Int32Array;
+  orders?: Int32Array | undefined;
+  /** Shifts of the Fourier phases of each run, the same for all targets, instead of orders. */
+  phases?: PhaseShifts | undefined;
   /** Which layer of the features; default 0. */
   layer?: number | undefined;
   /**
    * Scores that `encode` gave for the same data, folds and alphas: their chosen alphas are kept for every permutation. Without it alphas are
-   * chosen anew for each, by the inner folds.
+   * chosen anew for each, by the inner folds; for each target, or (`alphaPer` shared) one for all.
    */
   chosen?: FoldScores | undefined;
   /** 'greater' (default) counts r at least as large as observed, 'two-sided' |r|. */
   alternative?: 'greater' | 'two-sided' | undefined;
   /** Keep every score [P, t]; dispose it. Default false: memory does not grow with permutations times targets. */
   keep?: boolean | undefined;
+}
+
+export interface PhaseShifts {
+  /** Rows of each run in the order of time; every row is in one. */
+  runs: readonly Int32Array[];
+  /** [P, sum over runs of floor(m / 2) + 1], in radians. */
+  values: Float64Array;
 }
 
 export interface RefitPermutedScores {
@@ -68,12 +79,15 @@ export async function refitPermuted(
   const rows = features.shape.at(-2) ?? 0;
   if (rows !== n)
     throw new CortuneError('ERR_DATA', `Expected responses to have as many rows as the features, ${rows}, got ${n}.`);
-  const { orders, chosen, layer = 0, alternative = 'greater', keep = false } = options;
+  const { phases, chosen, layer = 0, alternative = 'greater', keep = false } = options;
+  if ((options.orders === undefined) === (phases === undefined))
+    throw expected('orders', 'given, or `phases`, and not both', options.orders);
+  const orders = options.orders ?? new Int32Array();
   if (alternative !== 'greater' && alternative !== 'two-sided')
     throw expected('alternative', '`greater` or `two-sided`', alternative);
   if (!(orders instanceof Int32Array) || orders.length % n !== 0)
     throw expected('orders', `an Int32Array of ${n} rows for each permutation`, orders);
-  const { folds, alphas, standardize, precision } = encodeSettings(n, features.shape.at(-1) ?? 0, t, options);
+  const { folds, alphas, alphaPer, standardize, precision } = encodeSettings(n, features.shape.at(-1) ?? 0, t, options);
   using one = features.shape.length === 3 ? undefined : Tensor.from(features.toArray(), [1, ...features.shape]);
   const { argument, dispose } = responsesArgument(
     responses,
@@ -90,6 +104,9 @@ export async function refitPermuted(
           alphas,
           chosen: chosen && chosenNumbers(chosen, alphas, layer, folds.length, t),
           orders,
+          runs: (phases?.runs ?? []).map((rows) => ({ rows })),
+          phases: phases?.values ?? new Float64Array(),
+          alphaPer,
           standardize,
           precision,
           twoSided: alternative === 'two-sided',

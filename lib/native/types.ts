@@ -410,8 +410,14 @@ export interface RefitPermutedArgs {
   alphas: Float64Array;
   /** [F, t] numbers of alphas, -1 for a target without score; without it alphas are chosen anew by the inner folds. */
   chosen?: Int32Array | undefined;
-  /** `[P, n]`: which row takes the place of each. */
+  /** `[P, n]`: which row takes the place of each; or empty, where runs have phases. */
   orders: Int32Array;
+  /** Rows of each run in the order of time; empty for orders. */
+  runs: { rows: Int32Array }[];
+  /** `[P, sum over runs of floor(m / 2) + 1]`: shifts of Fourier phases within each run. */
+  phases: Float64Array;
+  /** Where alphas are chosen anew: for each target, or one for all. */
+  alphaPer: 'target' | 'shared';
   standardize: 'center' | 'zscore';
   precision: 'single' | 'double';
   /** Compare |r|. */

@@ -119,6 +119,12 @@ RefitSpec refit_spec(const Args& args) {
   spec.alphas = args.doubles("alphas");
   if (args.has("chosen")) spec.chosen = args.int32s("chosen");
   spec.orders = args.int32s("orders");
+  for (const auto& run : args.objects("runs")) {
+    const auto rows = run.int32s("rows");
+    spec.phases.runs.emplace_back(rows.begin(), rows.end());
+  }
+  spec.phases.values = args.doubles("phases");
+  spec.shared_alpha = args.text("alphaPer") == "shared";
   spec.zscore = args.text("standardize") == "zscore";
   spec.single = args.text("precision") == "single";
   spec.two_sided = args.flag("twoSided");

@@ -112,4 +112,30 @@ void check_encoding(const at::Tensor& features, const Responses& responses, cons
   check_finite(features, "features", {"layer", "row", "column"});
 }
 
+void check_refit(const Responses& responses, const RefitSpec& spec) {
+  const int64_t n = responses.rows(), t = responses.targets();
+  if (spec.by_phases()) {
+    spec.phases.check(n);
+    if (!spec.orders.empty()) fail(Code::kArgument, "Expected `orders` or `phases`, got both");
+  }
+  if (spec.orders.size() % static_cast<size_t>(n) != 0)
+    fail(Code::kArgument, "Expected `orders` to hold " + std::to_string(n) + " rows for each permutation");
+  for (size_t from = 0; from < spec.orders.size(); from += n) {
+    std::vector<uint8_t> seen(n, 0);
+    for (int64_t i = 0; i < n; ++i) {
+      const int32_t row = spec.orders[from + i];
+      if (row < 0 || row >= n || seen[row]++)
+        fail(Code::kArgument, "Expected each row once in every permutation; row " + std::to_string(row) +
+                                  " of permutation " + std::to_string(from / n) + " is not, or is twice");
+    }
+  }
+  if (spec.chosen.empty()) return;
+  if (spec.chosen.size() != spec.folds.size() * static_cast<size_t>(t))
+    fail(Code::kArgument, "Expected one chosen alpha for each fold and target");
+  for (const int32_t a : spec.chosen)
+    if (a < -1 || a >= static_cast<int32_t>(spec.alphas.size()))
+      fail(Code::kArgument,
+           "Expected chosen alphas to be their numbers in the grid, got " + std::to_string(a));
+}
+
 }  // namespace cortune

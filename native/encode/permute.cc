@@ -10,8 +10,8 @@
 #include <numeric>
 #include <optional>
 
-#include "../kernels/platform.h"
 #include "check.h"
+#include "correlation.h"
 #include "design.h"
 #include "parallel.h"
 #include "predict.h"
@@ -26,27 +26,8 @@ constexpr double kLeast = -std::numeric_limits<double>::infinity();
 constexpr int64_t kTile = 2048;
 // Permutations that pass over a panel while it is in the cache.
 constexpr int64_t kBatch = 16;
-
-// Pearson r of m values; eight sums side by side fill a vector. One pass: responses are centred beforehand
-// and predictions stay near 0.
-template <typename Number>
-CORTUNE_SIMD double correlation(const Number* __restrict p, const Number* __restrict y, int64_t m) {
-  constexpr int kLanes = 8;
-  double sp[kLanes] = {}, sy[kLanes] = {}, pp[kLanes] = {}, yy[kLanes] = {}, py[kLanes] = {};
-  const auto add = [&](int lane, double a, double b) {
-    sp[lane] += a, sy[lane] += b, pp[lane] += a * a, yy[lane] += b * b, py[lane] += a * b;
-  };
-  int64_t i = 0;
-  for (; i + kLanes <= m; i += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) add(lane, p[i + lane], y[i + lane]);
-  for (; i < m; ++i) add(0, p[i], y[i]);
-  const auto sum = [](const double* values) { return std::accumulate(values, values + kLanes, 0.0); };
-  const double n = static_cast<double>(m), a = sum(sp), b = sum(sy);
-  const double vp = sum(pp) - a * a / n, vy = sum(yy) - b * b / n;
-  // Constant but for rounding.
-  if (!(vp > 1e-12 * sum(pp)) || !(vy > 1e-12 * sum(yy))) return kNan;
-  return std::clamp((sum(py) - a * b / n) / std::sqrt(vp) / std::sqrt(vy), -1.0, 1.0);
-}
+// Tiles whose errors are held at a time while one alpha is chosen for all targets.
+constexpr int64_t kWave = 16;
 
 template <typename Number>
 void gather(const Number* __restrict from, const int32_t* __restrict places, int64_t count,
@@ -72,7 +53,7 @@ class Permuted {
         task_(task),
         n_(responses.rows()),
         t_(responses.targets()),
-        count_(static_cast<int64_t>(spec.orders.size()) / n_),
+        count_(spec.by_phases() ? spec.phases.count() : static_cast<int64_t>(spec.orders.size()) / n_),
         alphas_(at::tensor(spec.alphas, at::kDouble)) {
     folds_.resize(spec.folds.size());
     for (size_t f = 0; f < folds_.size(); ++f) prepare(features, f);
@@ -83,13 +64,14 @@ class Permuted {
     out_.reached.assign(t_, 0);
     out_.largest.assign(count_, kLeast);
     if (spec_.keep) out_.scores = at::full({count_, t_}, kNan, at::kFloat);
-    each((t_ + kTile - 1) / kTile, [&](int64_t i) {
-      if (spec_.single && !spec_.chosen.empty())
-        panel_tile(i * kTile, std::min(t_, (i + 1) * kTile));
+    if (spec_.shared_alpha && choosing()) spec_.single ? choose_shared<float>() : choose_shared<double>();
+    each(tiles(), [&](int64_t i) {
+      if (spec_.single && !spec_.chosen.empty() && !spec_.by_phases())
+        panel_tile(i * kTile, end_of(i));
       else if (spec_.single)
-        tile<float>(i * kTile, std::min(t_, (i + 1) * kTile));
+        tile<float>(i * kTile, end_of(i));
       else
-        tile<double>(i * kTile, std::min(t_, (i + 1) * kTile));
+        tile<double>(i * kTile, end_of(i));
     });
     for (auto& value : out_.largest)
       if (value == kLeast) value = kNan;
@@ -97,6 +79,10 @@ class Permuted {
   }
 
  private:
+  int64_t tiles() const { return (t_ + kTile - 1) / kTile; }
+  int64_t end_of(int64_t i) const { return std::min(t_, (i + 1) * kTile); }
+  // Alphas are chosen by inner folds, anew for every permutation.
+  bool choosing() const { return folds_[0].screen.has_value(); }
   at::ScalarType dtype() const { return spec_.single ? at::kFloat : at::kDouble; }
 
   void prepare(const at::Tensor& features, size_t f) {
@@ -150,7 +136,7 @@ class Permuted {
   }
 
   std::vector<int64_t> alphas_of(size_t f, int64_t from, const std::vector<int64_t>& order,
-                                 const at::Tensor& y) const {
+                                 const at::Tensor& y, int64_t k) const {
     std::vector<int64_t> out;
     if (!spec_.chosen.empty()) {
       for (const int64_t j : order) out.push_back(spec_.chosen[f * t_ + from + j]);
@@ -160,6 +146,7 @@ class Permuted {
       return out;
     }
     if (!folds_[f].screen) return std::vector<int64_t>(order.size(), 0);
+    if (!shared_.empty()) return std::vector<int64_t>(order.size(), shared_[(k + 1) * folds_.size() + f]);
     const auto errors = folds_[f].screen->errors(y.to(at::kFloat)).flip(0).argmin(0);
     for (const int64_t back :
          std::vector<int64_t>(errors.data_ptr<int64_t>(), errors.data_ptr<int64_t>() + errors.numel()))
@@ -167,22 +154,33 @@ class Permuted {
     return out;
   }
 
-  // Adds fold f's r of every target under one order of rows.
+  // The training responses of fold f under one order of rows [w, n'].
+  template <typename Number>
+  at::Tensor training(size_t f, const std::vector<int64_t>& sorted, const at::Tensor& y,
+                      const int32_t* order) const {
+    const auto& rows = folds_[f].train;
+    const int64_t w = y.size(0), n = static_cast<int64_t>(rows.size());
+    std::vector<int32_t> train(n);
+    for (int64_t i = 0; i < n; ++i) train[i] = order[rows[i]];
+    auto out = at::empty({w, n}, y.options());
+    for (int64_t j = 0; j < w; ++j)
+      gather(y.data_ptr<Number>() + sorted[j] * n_, train.data(), n, out.data_ptr<Number>() + j * n);
+    return out;
+  }
+
+  // Adds fold f's r of every target under permutation k, one order of rows of y.
   template <typename Number>
   void fold_scores(size_t f, int64_t from, const std::vector<int64_t>& sorted, const at::Tensor& y,
-                   const int32_t* order, std::vector<double>& sums, std::vector<int>& counts) const {
+                   const int32_t* order, int64_t k, std::vector<double>& sums,
+                   std::vector<int>& counts) const {
     const auto& fold = folds_[f];
-    const int64_t w = y.size(0), n = static_cast<int64_t>(fold.train.size()),
-                  m = static_cast<int64_t>(fold.test.size());
-    std::vector<int32_t> train(n), test(m);
-    for (int64_t i = 0; i < n; ++i) train[i] = order[fold.train[i]];
+    const int64_t w = y.size(0), m = static_cast<int64_t>(fold.test.size());
+    std::vector<int32_t> test(m);
     for (int64_t i = 0; i < m; ++i) test[i] = order[fold.test[i]];
-    auto permuted = at::empty({w, n}, y.options());
-    for (int64_t j = 0; j < w; ++j)
-      gather(y.data_ptr<Number>() + sorted[j] * n_, train.data(), n, permuted.data_ptr<Number>() + j * n);
-    const auto alphas = alphas_of(f, from, sorted, permuted);
+    const at::Tensor permuted = training<Number>(f, sorted, y, order);
+    const auto alphas = alphas_of(f, from, sorted, permuted, k);
     if (alphas.empty() || alphas.back() < 0) return;
-    const auto predicted = fold.predictor->predict(permuted, alphas).contiguous();  // [w, m]
+    const at::Tensor predicted = fold.predictor->predict(permuted, alphas).contiguous();  // [w, m]
     std::vector<Number> truth(m);
     for (int64_t j = 0; j < w; ++j) {
       if (!spec_.chosen.empty() && spec_.chosen[f * t_ + from + sorted[j]] < 0) continue;
@@ -281,26 +279,83 @@ class Permuted {
         panel_scores(f, grouped[f], orders, many, sums, counts);
       }
       for (int64_t i = 0; i < many; ++i) put(k + i, from, sums[i], counts[i]);
-      task_.progress(done_ += many * w, t_ * (count_ + 1), "permutations");
+      report(many * w);
       k += many;
+    }
+  }
+
+  // Calls work(k, responses, order of their rows) for the data (-1) and every permutation of a tile.
+  template <typename Number, typename Work>
+  void each_permutation(int64_t from, int64_t to, const Work& work) const {
+    const auto y = centred<Number>(from, to);
+    std::optional<Surrogates> surrogates;
+    if (spec_.by_phases()) surrogates.emplace(spec_.phases, y);
+    std::vector<int32_t> same(n_);
+    std::iota(same.begin(), same.end(), 0);
+    for (int64_t k = -1; k < count_; ++k) {
+      task_.check();
+      const bool turned = surrogates && k >= 0;
+      work(k, turned ? surrogates->make(k) : y, k < 0 || turned ? same.data() : spec_.orders.data() + k * n_);
     }
   }
 
   template <typename Number>
   void tile(int64_t from, int64_t to) {
-    const auto y = centred<Number>(from, to);
     std::vector<std::vector<int64_t>> sorted;
     for (size_t f = 0; f < folds_.size(); ++f) sorted.push_back(order_of(f, from, to));
-    std::vector<int32_t> same(n_);
-    std::iota(same.begin(), same.end(), 0);
-    for (int64_t k = -1; k < count_; ++k) {
-      const int32_t* order = k < 0 ? same.data() : spec_.orders.data() + k * n_;
+    each_permutation<Number>(from, to, [&](int64_t k, const at::Tensor& y, const int32_t* order) {
       std::vector<double> sums(to - from, 0.0);
       std::vector<int> counts(to - from, 0);
       for (size_t f = 0; f < folds_.size(); ++f)
-        fold_scores<Number>(f, from, sorted[f], y, order, sums, counts);
+        fold_scores<Number>(f, from, sorted[f], y, order, k, sums, counts);
       put(k, from, sums, counts);
-      task_.progress(done_ += to - from, t_ * (count_ + 1), "permutations");
+      report(to - from);
+    });
+  }
+
+  void report(int64_t scored) {
+    const int64_t passes = shared_.empty() ? 1 : 2;
+    task_.progress(done_ += scored, passes * t_ * (count_ + 1), "permutations");
+  }
+
+  // The sum over a tile's targets of each alpha's held-out error: [count + 1, F, A].
+  template <typename Number>
+  std::vector<double> errors_of_tile(int64_t from, int64_t to) {
+    const size_t F = folds_.size(), A = static_cast<size_t>(alphas_.size(0));
+    std::vector<double> out((count_ + 1) * F * A);
+    std::vector<int64_t> all(to - from);
+    std::iota(all.begin(), all.end(), 0);
+    each_permutation<Number>(from, to, [&](int64_t k, const at::Tensor& y, const int32_t* order) {
+      for (size_t f = 0; f < F; ++f) {
+        const at::Tensor train = training<Number>(f, all, y, order);
+        const at::Tensor sums = folds_[f].screen->errors(train.to(at::kFloat)).sum(1).contiguous();  // [A]
+        std::copy_n(sums.data_ptr<double>(), A, out.data() + ((k + 1) * F + f) * A);
+      }
+      report(to - from);
+    });
+    return out;
+  }
+
+  // One alpha for all targets of a fold, for the data and anew for every permutation; of equal errors the
+  // largest. Sums go from tile to tile in their order, whatever ran side by side.
+  template <typename Number>
+  void choose_shared() {
+    const size_t F = folds_.size(), A = static_cast<size_t>(alphas_.size(0));
+    shared_.assign((count_ + 1) * F, 0);
+    std::vector<double> total((count_ + 1) * F * A, 0.0);
+    for (int64_t first = 0; first < tiles(); first += kWave) {
+      std::vector<std::vector<double>> sums(std::min(kWave, tiles() - first));
+      each(static_cast<int64_t>(sums.size()),
+           [&](int64_t i) { sums[i] = errors_of_tile<Number>((first + i) * kTile, end_of(first + i)); });
+      for (const auto& own : sums)
+        for (size_t i = 0; i < own.size(); ++i) total[i] += own[i];
+    }
+    for (size_t i = 0; i < shared_.size(); ++i) {
+      const double* errors = total.data() + i * A;
+      int64_t best = static_cast<int64_t>(A) - 1;
+      for (int64_t a = best - 1; a >= 0; --a)
+        if (errors[a] < errors[best]) best = a;
+      shared_[i] = best;
     }
   }
 
@@ -310,32 +365,11 @@ class Permuted {
   int64_t n_, t_, count_;
   at::Tensor alphas_;
   std::vector<FitFold> folds_;
+  std::vector<int64_t> shared_;  // [count + 1, F]: the one alpha of all targets, or empty
   RefitScores out_;
   std::mutex mutex_;
   std::atomic<int64_t> done_{0};
 };
-
-void check_refit(const Responses& responses, const RefitSpec& spec) {
-  const int64_t n = responses.rows(), t = responses.targets();
-  if (spec.orders.size() % static_cast<size_t>(n) != 0)
-    fail(Code::kArgument, "Expected `orders` to hold " + std::to_string(n) + " rows for each permutation");
-  for (size_t from = 0; from < spec.orders.size(); from += n) {
-    std::vector<uint8_t> seen(n, 0);
-    for (int64_t i = 0; i < n; ++i) {
-      const int32_t row = spec.orders[from + i];
-      if (row < 0 || row >= n || seen[row]++)
-        fail(Code::kArgument, "Expected each row once in every permutation; row " + std::to_string(row) +
-                                  " of permutation " + std::to_string(from / n) + " is not, or is twice");
-    }
-  }
-  if (spec.chosen.empty()) return;
-  if (spec.chosen.size() != spec.folds.size() * static_cast<size_t>(t))
-    fail(Code::kArgument, "Expected one chosen alpha for each fold and target");
-  for (const int32_t a : spec.chosen)
-    if (a < -1 || a >= static_cast<int32_t>(spec.alphas.size()))
-      fail(Code::kArgument,
-           "Expected chosen alphas to be their numbers in the grid, got " + std::to_string(a));
-}
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // Encoding scores under permuted rows of the responses, everything fitted anew.
 #pragma once
 #include "encode.h"
+#include "phases.h"
 
 namespace cortune {
 
@@ -10,10 +11,14 @@ struct RefitSpec {
   std::vector<int32_t>
       chosen;  // [F, t] numbers of alphas, -1 for none (no score); empty: chosen anew each time
   std::vector<int32_t> orders;  // [P, n]: row i of permuted responses is row orders[p, i] of the responses
+  PhaseShifts phases;           // instead of orders, where it has runs
+  bool shared_alpha = false;    // where alphas are chosen anew: one for all targets
   bool zscore = true;
   bool single = true;  // products with responses in float32
   bool two_sided = false;
   bool keep = false;  // keep every score
+
+  bool by_phases() const { return !phases.runs.empty(); }
 };
 
 struct RefitScores {
@@ -26,7 +31,8 @@ struct RefitScores {
 // features [n, p] of one layer. Rows of the responses are exchanged before they are cut into folds, so
 // training rows are exchanged too; features keep their place and are factored once. For each fold and alpha
 // in use the fit is one matrix from training responses to predictions, so a permutation costs one product a
-// fold. `two_sided` compares |r|.
+// fold. Surrogates by phases are made of the centred responses, run by run, and cut into folds likewise.
+// `two_sided` compares |r|.
 RefitScores refit_permuted(const at::Tensor& features, const Responses& responses, const RefitSpec& spec,
                            const Task& task);
 

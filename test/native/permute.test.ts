@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type EncodeOptions, encode } from '../../lib/encode/encode.js';
 import { refitPermuted } from '../../lib/encode/permute.js';
+import { native } from '../../lib/native/load.js';
 import { Random } from '../../lib/random.js';
 import { Tensor } from '../../lib/tensor.js';
 
@@ -78,6 +79,97 @@ describe('refitPermuted', () => {
     expect(worst(scores.toArray().subarray(t, 2 * t), mine)).toBeLessThan(1e-5);
   });
 
+  it.each(['target', 'shared'] as const)(
+    'chooses one alpha per %s anew, over more targets than one tile',
+    async (alphaPer) => {
+      const many = 2050;
+      const wide = Float32Array.from({ length: n * many }, (_, i) => y[Math.floor(i / many) * t + (i % 4)]! + (i % 7));
+      using features = Tensor.from(x.subarray(0, n * p), [n, p]);
+      const options: EncodeOptions = { alphas: [1, 30, 1000], folds: 'contiguous:4', innerFolds: 3, alphaPer };
+      const responses = { data: wide, rows: n, columns: many };
+      const found = await refitPermuted(features, responses, {
+        ...options,
+        orders: orders.subarray(0, 2 * n),
+        keep: true,
+      });
+      using scores = found.scores!;
+      const second = new Float32Array(n * many);
+      for (let row = 0; row < n; row++)
+        second.set(wide.subarray(orders[n + row]! * many, (orders[n + row]! + 1) * many), row * many);
+      const again = await encode(features, { ...responses, data: second }, options);
+      const mine = again.layers[0]!.targets.map(({ r }) => r);
+      expect(worst(scores.toArray().subarray(many), mine)).toBeLessThan(1e-5);
+      const { threads } = native().info();
+      native().setThreads(threads === 1 ? 2 : 1);
+      const other = await refitPermuted(features, responses, { ...options, orders: orders.subarray(0, 2 * n) });
+      native().setThreads(threads);
+      expect([other.observed, other.reached, other.largest]).toEqual([found.observed, found.reached, found.largest]);
+    },
+  );
+
+  it.each([
+    ['double', 1e-7],
+    ['single', 1e-5],
+  ] as const)('fits responses of other phases, run by run, %s', async (precision, tolerance) => {
+    // Runs of an odd and an even number of rows, interleaved. By the definition: every component turned, the mean kept.
+    const runs = [0, 1].map((run) =>
+      Int32Array.from({ length: n }, (_, i) => i).filter((i) => (i < 31 ? i % 2 : 1) === run),
+    );
+    const bins = runs.map((run) => Math.floor(run.length / 2) + 1);
+    const random = new Random(9);
+    const values = Float64Array.from({ length: 2 * (bins[0]! + bins[1]!) }, () => 6 * random.uniform());
+    const turned = new Float32Array(n * t);
+    for (const [which, run] of runs.entries()) {
+      const m = run.length;
+      const phases = values.subarray(bins[0]! + bins[1]! + (which === 0 ? 0 : bins[0]!));
+      for (let j = 0; j < t; j++)
+        for (let i = 0; i < m; i++) {
+          let sum = 0;
+          for (let f = 0; f < bins[which]!; f++) {
+            const once = f === 0 || 2 * f === m;
+            const shift = f === 0 ? 0 : once ? (Math.cos(phases[f]!) >= 0 ? 0 : Math.PI) : phases[f]!;
+            for (let k = 0; k < m; k++)
+              sum += ((once ? 1 : 2) / m) * y[run[k]! * t + j]! * Math.cos((2 * Math.PI * f * (i - k)) / m + shift);
+          }
+          turned[run[i]! * t + j] = sum;
+        }
+    }
+    using features = Tensor.from(x.subarray(0, n * p), [n, p]);
+    const options: EncodeOptions = { alphas: [1, 30, 1000], folds: 'contiguous:4', innerFolds: 3, precision };
+    const responses = { data: y, rows: n, columns: t };
+    const first = await encode(features, responses, options);
+    for (const chosen of [undefined, first.folds]) {
+      const found = await refitPermuted(features, responses, {
+        ...options,
+        phases: { runs, values },
+        chosen,
+        keep: true,
+      });
+      using scores = found.scores!;
+      expect(
+        worst(
+          found.observed,
+          first.layers[0]!.targets.map(({ r }) => r),
+        ),
+      ).toBeLessThan(tolerance);
+      if (chosen) continue; // alphas of the measured responses: compared with one alpha below
+      const again = await encode(features, { ...responses, data: turned }, options);
+      // The responses made here are rounded to float32.
+      const mine = again.layers[0]!.targets.map(({ r }) => r);
+      expect(worst(scores.toArray().subarray(t), mine)).toBeLessThan(1e-5);
+    }
+    const one = { ...options, alphas: [30] };
+    const found = await refitPermuted(features, responses, { ...one, phases: { runs, values }, keep: true });
+    using scores = found.scores!;
+    const again = await encode(features, { ...responses, data: turned }, one);
+    expect(
+      worst(
+        scores.toArray().subarray(t),
+        again.layers[0]!.targets.map(({ r }) => r),
+      ),
+    ).toBeLessThan(1e-5);
+  });
+
   it('compares sizes when two-sided', async () => {
     using features = Tensor.from(x.subarray(0, n * p), [n, p]);
     const responses = { data: y, rows: n, columns: t };
@@ -111,6 +203,15 @@ describe('refitPermuted', () => {
     await expect(refitPermuted(features, responses, { ...options, orders: orders.slice(1) })).rejects.toThrow(
       /`orders` to be an Int32Array of 48 rows/,
     );
+    const whole = Int32Array.from({ length: n }, (_, i) => i);
+    const phases = { runs: [whole], values: new Float64Array(25) };
+    for (const [wrong, message] of [
+      [{ runs: [whole.subarray(1)], values: phases.values }, /runs of all 48 rows/],
+      [{ runs: [whole, whole], values: phases.values }, /each row once, got row 0/],
+      [{ runs: [whole], values: new Float64Array(24) }, /phases of each run/],
+    ] as const)
+      await expect(refitPermuted(features, responses, { ...options, phases: wrong })).rejects.toThrow(message);
+    await expect(refitPermuted(features, responses, { ...options, phases, orders })).rejects.toThrow(/and not both/);
     const { folds } = await encode(features, responses, options);
     await expect(
       refitPermuted(features, responses, { ...options, alphas: [10], orders, chosen: folds }),

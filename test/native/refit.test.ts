@@ -69,7 +69,7 @@ describe('refitTest', () => {
     expect([...few.p]).toEqual(reached.map((value) => (1 + value) / 6));
   });
 
-  it('tests every layer, and refuses a shared alpha chosen anew', async () => {
+  it('tests every layer, and refuses what permutations are not fitted by', async () => {
     const { features, responses } = simulated(60, 3, 0.6, 5);
     using kept = features;
     const noise = new Random(6);
@@ -84,16 +84,17 @@ describe('refitTest', () => {
     });
     expect(p).toHaveLength(6);
     expect(Math.max(...p.slice(3))).toBeLessThan(Math.min(...p.slice(0, 3)) + 0.05);
-    await expect(refitTest(both, responses, { ...options, alphaPer: 'shared' })).rejects.toThrow(/chosen anew/);
+    const wrong = { ...options, kernel: { kind: 'rbf' } };
+    await expect(refitTest(both, responses, wrong)).rejects.toThrow(/`kernel` to be left out/);
   });
 
-  it('exchanges rows within runs only, and refuses phases', async () => {
+  it('exchanges rows within runs only', async () => {
     const { features, responses } = simulated(60, 2, 0.3, 3);
     using kept = features;
     const groups = Array.from({ length: 60 }, (_, i) => (i < 40 ? 'a' : i < 50 ? 'b' : 'c'));
     const grouped = { ...options, folds: 'grouped', groups, permutations: 9 };
-    expect((await refitTest(kept, responses, { ...grouped, exchange: 'block:5' })).p).toHaveLength(2);
-    await expect(refitTest(kept, responses, { ...grouped, exchange: 'phase' })).rejects.toThrow(/an exchange of rows/);
+    for (const exchange of ['block:5', 'phase'])
+      expect((await refitTest(kept, responses, { ...grouped, exchange })).p).toHaveLength(2);
     await expect(refitTest(kept, responses, { ...grouped, exchange: 'block:40' })).rejects.toThrow(/shorter than/);
   });
 });

@@ -12,7 +12,8 @@ import warnings
 
 import numpy as np
 from scipy import optimize, stats
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -62,10 +63,14 @@ for bits in range(1, 64, 2):
     if len(first) == 3:
         halves.append(np.corrcoef(courses[first].mean(0), courses[[i for i in range(6) if i not in first]].mean(0))[0, 1])
 r = float(np.mean(halves))
+rho = np.corrcoef(courses)[np.triu_indices(6, 1)].mean()
 curve_x = np.arange(1, 8)
 curve_y = np.round(0.62 * (1 - np.exp(-curve_x / 2.3)) + rng.normal(size=7) * 0.01, 4)
 (v0, tau), _ = optimize.curve_fit(lambda x, v0, tau: v0 * (1 - np.exp(-x / tau)), curve_x, curve_y, p0=(0.5, 1), xtol=1e-14, ftol=1e-14)
 golden["ceilings"] = dict(courses=courses.tolist(), ev=float(ev - (1 - ev) / 5), splitHalf=r, reliability=2 * r / (1 + r),
+                          # One against the mean of the others; of the mean, by Spearman and Brown from the mean r of pairs.
+                          interSubject=[float(np.corrcoef(z[s], np.delete(z, s, 0).mean(0))[0, 1]) for s in range(6)],
+                          group=float(np.sqrt(6 * rho / (1 + 5 * rho))),
                           curve=dict(x=curve_x.tolist(), y=curve_y.tolist(), v0=float(v0), tau=float(tau)))
 
 
@@ -74,14 +79,23 @@ def classifier_case(n, q, classes, c, seed):
     labels = rng.integers(0, classes, n)
     centres = rng.normal(size=(classes, q))
     X = np.round(centres[labels] * 0.5 + rng.normal(size=(n, q)), 2).astype(np.float32).astype(float)
-    out = np.full(n, -1)
-    for test in np.array_split(np.arange(n), 4):
-        train = np.setdiff1d(np.arange(n), test)
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=c, tol=1e-10, max_iter=10000))
-        out[test] = model.fit(X[train], labels[train]).predict(X[test])
-    return dict(features=numbers(X, 2), shape=[n, q], classes=classes, c=c, labels=labels.tolist(), predicted=out.tolist())
+    def predicted(model):
+        out = np.full(n, -1)
+        for test in np.array_split(np.arange(n), 4):
+            train = np.setdiff1d(np.arange(n), test)
+            out[test] = make_pipeline(StandardScaler(), model).fit(X[train], labels[train]).predict(X[test])
+        return out
+
+    logistic = predicted(LogisticRegression(C=c, tol=1e-10, max_iter=10000))
+    ridge = predicted(RidgeClassifier(alpha=5.0, solver="svd"))
+    return dict(features=numbers(X, 2), shape=[n, q], classes=classes, c=c, labels=labels.tolist(), predicted=logistic.tolist(),
+                ridge=ridge.tolist(), balanced=float(balanced_accuracy_score(labels, ridge)))
 
 
+# Percentile intervals of a mean over subjects: scipy draws its own resamples.
+bootstrap = stats.bootstrap((differences,), np.mean, n_resamples=200_000, method="percentile", rng=np.random.default_rng(5))
+golden["bootstrap"] = dict(lower=float(bootstrap.confidence_interval.low), upper=float(bootstrap.confidence_interval.high),
+                           error=float(bootstrap.standard_error))
 golden["classifiers"] = [classifier_case(60, 8, 3, 1.0, 1), classifier_case(40, 70, 4, 0.1, 2), classifier_case(50, 12, 2, 0.3, 3)]
 OUT.mkdir(parents=True, exist_ok=True)
 (OUT / "statistics.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")

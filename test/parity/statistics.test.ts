@@ -12,8 +12,9 @@ import { classify } from '../../lib/analysis/classify.js';
 import { fitCurve } from '../../lib/analysis/extrapolate.js';
 import { adjustFdr } from '../../lib/analysis/multiple.js';
 import { normalTail } from '../../lib/analysis/normal.js';
-import { effectSizes, signFlipTest, wilcoxon } from '../../lib/analysis/paired.js';
+import { bootstrapMean, effectSizes, signFlipTest, wilcoxon } from '../../lib/analysis/paired.js';
 import { ranks, spearman } from '../../lib/analysis/ranks.js';
+import { groupCeiling, interSubjectCeilings } from '../../lib/data/ceiling.js';
 import { Tensor } from '../../lib/tensor.js';
 import { expectClose, expectEachClose } from '../helpers/arrays.js';
 
@@ -43,6 +44,14 @@ describe('tests of differences', () => {
     expect(effectSizes(differences).dz).toBeCloseTo(dz, 12);
   });
 
+  it('intervals of a mean are those of scipy, within what draws differ by', () => {
+    const { lower, upper, error } = golden.bootstrap;
+    const ours = bootstrapMean(golden.signFlip.differences, { resamples: 100_000 });
+    // The standard error of a 2.5 % quantile of 100,000 draws is 0.0084 of the deviation: five of the difference of two.
+    expect(Math.abs(ours.lower - lower)).toBeLessThan(0.05 * error);
+    expect(Math.abs(ours.upper - upper)).toBeLessThan(0.05 * error);
+  });
+
   it('the normal tail is that of scipy, far out too', () => {
     const z: [number, number][] = golden.tail;
     expectEachClose(
@@ -62,7 +71,12 @@ describe('tests of differences', () => {
 });
 
 describe('ceilings', () => {
-  const { courses, ev, splitHalf: r, reliability, curve } = golden.ceilings;
+  const { courses, ev, splitHalf: r, reliability, interSubject, group, curve } = golden.ceilings;
+
+  it('of one subject and of the mean are those of numpy', () => {
+    expectClose(interSubjectCeilings(courses), interSubject, 1e-12);
+    expect(groupCeiling(courses)).toBeCloseTo(group, 12);
+  });
 
   it('explainable variance is that of the voxelwise tutorials', () =>
     expect(explainableVariance(courses).ev).toBeCloseTo(ev, 12));
@@ -83,19 +97,29 @@ describe('ceilings', () => {
 
 describe('classifiers', () => {
   it.each(golden.classifiers.map((each: { classes: number }) => [each.classes, each]))(
-    'logistic regression of %s classes predicts what scikit-learn does',
+    'logistic regression and ridge of %s classes predict what scikit-learn does',
     async (_, each) => {
-      const { features, shape, c, labels, predicted } = each as {
+      const { features, shape, c, labels, predicted, ridge, balanced } = each as {
         features: number[];
         shape: [number, number];
         c: number;
         labels: number[];
         predicted: number[];
+        ridge: number[];
+        balanced: number;
       };
       using x = Tensor.from(Float32Array.from(features), shape);
       const found = await classify(x, labels.map(String), { c, folds: 'contiguous:4', permutations: 0 });
       expect(found.predicted).toEqual(predicted.map(String));
       expect(found.accuracy).toBe(predicted.filter((label, i) => label === labels[i]).length / labels.length);
+      const byRidge = await classify(x, labels.map(String), {
+        classifier: 'ridge',
+        alphas: [5],
+        folds: 'contiguous:4',
+        permutations: 0,
+      });
+      expect(byRidge.predicted).toEqual(ridge.map(String));
+      expect(byRidge.balanced).toBeCloseTo(balanced, 12);
     },
   );
 });

@@ -1,0 +1,136 @@
+/**
+ * What tests of encoding scores promise, on simulations: with no effect they reject at 5 % within the binomial interval, with one they find it.
+ * Beside inference.test.ts (exchanges of held-out responses), refit.test.ts (fits repeated) and null-decoding.test.ts.
+ *
+ * The interval used is the one that a right test leaves once in a thousand runs; seeds are fixed, so the tests themselves do not.
+ */
+import { describe, expect, it } from 'vitest';
+import { refitTest } from '../../lib/analysis/refit.js';
+import { permutationTest } from '../../lib/analysis/resample.js';
+import { significance } from '../../lib/analysis/significance.js';
+import { encode } from '../../lib/encode/encode.js';
+import { makeFolds } from '../../lib/encode/folds.js';
+import { Random } from '../../lib/random.js';
+import { Tensor } from '../../lib/tensor.js';
+import { autoregressive, expectNullRate, matrixOf } from '../helpers/series.js';
+
+const series = (n: number, count: number, phi: number, random: Random) =>
+  Array.from({ length: count }, () => autoregressive(n, phi, random));
+
+describe('fits repeated for every permutation', () => {
+  const options = { folds: 'contiguous:3', innerFolds: 3, alphas: [1, 100, 10_000], permutations: 59 };
+
+  /** p of `studies` times `targets` targets of autocorrelation 0.5 that have nothing to do with the features. */
+  async function nullStudies(studies: number, targets: number, how: Parameters<typeof refitTest>[2]) {
+    const p: number[] = [];
+    const pMax: number[] = [];
+    for (let study = 0; study < studies; study++) {
+      const random = new Random(500 + study);
+      using features = Tensor.from(matrixOf(series(150, 4, 0.5, random)).data, [150, 4]);
+      const responses = matrixOf(series(150, targets, 0.5, random));
+      const found = await refitTest(features, responses, { ...options, ...how, seed: study });
+      p.push(...found.p);
+      pMax.push(Math.min(...found.pMax));
+    }
+    return { p, pMax };
+  }
+
+  it.each([
+    ['block:25', 'fixed'],
+    ['block:25', 'reselect'],
+    ['circular', 'reselect'],
+    ['phase', 'fixed'],
+    ['phase', 'reselect'],
+  ] as const)('%s, alphas %s: one in twenty', async (exchange, refit) => {
+    const { p } = await nullStudies(40, 20, { exchange, refit });
+    expectNullRate(p);
+  });
+
+  it.each(['target', 'shared'] as const)(
+    'the largest of all targets: one study in twenty; one alpha per %s',
+    async (alphaPer) => {
+      const { pMax } = await nullStudies(150, 6, { exchange: 'circular', alphaPer, permutations: 39 });
+      expectNullRate(pMax);
+    },
+  );
+});
+
+describe('tests over all layers of a run', () => {
+  it('reject one study in twenty by the largest r of layers that resemble each other, and by the discovery rate', async () => {
+    const kStudies = 400;
+    const pMax: number[] = [];
+    const fdr: number[] = [];
+    for (let study = 0; study < kStudies; study++) {
+      const random = new Random(3000 + study);
+      const [n, t, L] = [120, 4, 3];
+      const base = series(n, t, 0.5, random);
+      const layers = Array.from({ length: L }, () =>
+        base.map((course) => {
+          const own = autoregressive(n, 0.5, random);
+          return course.map((value, i) => 0.8 * value + 0.6 * own[i]!);
+        }),
+      );
+      using predictions = Tensor.from(Float32Array.from(layers.flatMap((columns) => [...matrixOf(columns).data])), [
+        L,
+        n,
+        t,
+      ]);
+      const folds = makeFolds({ rows: n, count: 2, inner: 0 });
+      const options = { exchange: 'circular', permutations: 99, resamples: 0, seed: study };
+      const found = await significance(predictions, matrixOf(series(n, t, 0.5, random)), folds, options);
+      pMax.push(Math.min(...found.pMax));
+      fdr.push(Math.min(...found.fdr));
+    }
+    expectNullRate(pMax);
+    // With no effect anywhere every discovery is false: Benjamini and Hochberg promise at most 5 %, and dependent tests give fewer.
+    expectNullRate(fdr, { atMost: true });
+  });
+
+  it('of independent targets the discovery rate is 5 %, and no less', async () => {
+    const smallest: number[] = [];
+    for (let study = 0; study < 400; study++) {
+      const random = new Random(7000 + study);
+      using predictions = Tensor.from(matrixOf(series(80, 8, 0, random)).data, [80, 8]);
+      const folds = makeFolds({ rows: 80, count: 2, inner: 0 });
+      // p reaches down to 1 / 400, below 0.05 / 8.
+      const options = { exchange: 'rows', permutations: 399, seed: study };
+      const { fdr } = await permutationTest(predictions, matrixOf(series(80, 8, 0, random)), folds, options);
+      smallest.push(Math.min(...fdr));
+    }
+    expectNullRate(smallest);
+  });
+});
+
+describe('the simulated subject', () => {
+  it('gives its planted layer the best score, and a p-value that no correction takes away', async () => {
+    const [L, n, p, t, planted] = [5, 150, 12, 6, 3];
+    const random = new Random(17);
+    const layers = Array.from({ length: L }, () => series(n, p, 0.5, random));
+    using features = Tensor.from(Float32Array.from(layers.flatMap((columns) => [...matrixOf(columns).data])), [
+      L,
+      n,
+      p,
+    ]);
+    const responses = matrixOf(
+      Array.from({ length: t }, () => {
+        const weights = layers[planted]!.map(() => random.normal());
+        const own = autoregressive(n, 0.5, random);
+        return own.map(
+          (value, i) =>
+            value +
+            layers[planted]!.reduce((sum, course, c) => sum + (weights[c]! * course[i]!) / Math.hypot(...weights), 0),
+        );
+      }),
+    );
+    const folds = makeFolds({ rows: n, count: 3, inner: 3 });
+    const scores = await encode(features, responses, { folds, predictions: true });
+    using predictions = scores.predictions!;
+    const found = await significance(predictions, responses, folds, { exchange: 'block:10', resamples: 0 });
+    for (let c = 0; c < t; c++) {
+      const r = Array.from({ length: L }, (_, l) => found.r[l * t + c]!);
+      expect(r.indexOf(Math.max(...r))).toBe(planted);
+      expect(found.pMax[planted * t + c]).toBeLessThan(0.05);
+      for (let l = 0; l < L; l++) if (l !== planted) expect(found.pMax[l * t + c]).toBeGreaterThan(0.05);
+    }
+  });
+});
