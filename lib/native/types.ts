@@ -175,6 +175,40 @@ export interface EmbedArgs extends Packed {
   precision: Precision;
 }
 
+/** What looks into the passes of one lane (of the base model without lanes). */
+export interface Probed {
+  model: ModelHandle;
+  lanes?: LanesHandle | undefined;
+  lane: number;
+  precision: Precision;
+}
+
+/** Variants of a pass: the C++ twin is native/probe/variants.h. */
+export interface VariantArgs extends Probed, Packed {
+  /** The other reading of each item, as long as the item. */
+  others?: Packed | undefined;
+  /** Whose tokens the means are of. */
+  reference?: Packed | undefined;
+  /** Three numbers each: item, position, the token expected after it. */
+  scored: Int32Array;
+  variants: number;
+  /**
+   * Six numbers each, ascending by variant: variant; point (0 residual, 1 heads, 2 attention, 3 MLP); layer; head or -1 for all; position
+   * or -1 for all; put to 0 zero, 1 the mean, 2 the other reading.
+   */
+  edits: Int32Array;
+  /** Rows of a pass of one lane, and of all its lanes, about. */
+  rows: number;
+  together: number;
+}
+
+export interface VariantScores {
+  /** [1 + V, scored], with other readings [2 + V, scored]: the unchanged model (the other reading), then the variants. */
+  logP: Float64Array;
+  /** The same shape: 1 where the token is the likeliest of all. */
+  hits: Float64Array;
+}
+
 export interface LaneSpec {
   lr: number;
   weightDecay: number;
@@ -505,6 +539,14 @@ export interface Native {
 
   /** One [kept layers, n, C] for each lane (one without lanes). */
   embed(args: EmbedArgs, onProgress?: OnProgress): Job<TensorHandle[]>;
+
+  variantScores(args: VariantArgs, onProgress?: OnProgress): Job<VariantScores>;
+  /** States at a point of blocks, of every token: [kept layers, N, width], width all heads' channels at `heads`, else C. */
+  captureStates(
+    args: Probed & Packed & { point: 'residual' | 'heads' | 'attention' | 'mlp'; layers: Int32Array },
+  ): Job<TensorHandle>;
+  /** Mean over equally long sequences of the attention weights: [L, H, T, T]. */
+  attentionWeights(args: Probed & Packed, onProgress?: OnProgress): Job<TensorHandle>;
 
   tune(args: TuneArgs, onProgress?: OnProgress): Job<TuneResult>;
   /** What a lane of `method` (which has one) takes in memory, from small passes. */

@@ -38,11 +38,13 @@ at::Tensor Bert::block(const Pass& pass, int64_t layer, const at::Tensor& h) con
   const auto q = heads_of(pass.linear(self + ".query", h), config_.heads);
   const auto k = heads_of(pass.linear(self + ".key", h), config_.heads);
   const auto v = heads_of(pass.linear(self + ".value", h), config_.heads);
-  const auto attended = pass.linear(output + ".dense", pass.attention(layer, q, k, v, false), h);
+  const auto attended =
+      pass.sublayer(Point::kAttention, layer, output + ".dense", pass.attention(layer, q, k, v, false), h);
   const auto after = pass.layer_norm(output + ".LayerNorm", attended);
 
   const auto inner = pass.activate(pass.linear(name + ".intermediate.dense", after));
-  return pass.layer_norm(name + ".output.LayerNorm", pass.linear(name + ".output.dense", inner, after));
+  return pass.layer_norm(name + ".output.LayerNorm",
+                         pass.sublayer(Point::kMlp, layer, name + ".output.dense", inner, after));
 }
 
 std::vector<ParameterSpec> Bert::declare_heads() const {

@@ -37,9 +37,9 @@ at::Tensor Gpt2::block(const Pass& pass, int64_t layer, const at::Tensor& h) con
   const auto mixed = pass.attention(layer, qkv[0].unflatten(-1, {config_.heads, -1}),
                                     qkv[1].unflatten(-1, {config_.heads, -1}),
                                     qkv[2].unflatten(-1, {config_.heads, -1}), true);
-  const auto after = pass.linear(name + ".attn.c_proj", mixed, h);
+  const auto after = pass.sublayer(Point::kAttention, layer, name + ".attn.c_proj", mixed, h);
   const auto inner = pass.activate(pass.linear(name + ".mlp.c_fc", pass.layer_norm(name + ".ln_2", after)));
-  return pass.linear(name + ".mlp.c_proj", inner, after);
+  return pass.sublayer(Point::kMlp, layer, name + ".mlp.c_proj", inner, after);
 }
 
 at::Tensor Gpt2::finish(const Pass& pass, const at::Tensor& h) const {

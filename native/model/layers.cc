@@ -71,7 +71,25 @@ at::Tensor Pass::linear(const std::string& name, const at::Tensor& x, const at::
                 {}};
   if (biased) module.own.bias = own_of(*this, bias);
   if (delta) module.effects = delta->linear(name);
-  return cortune::linear(module, x, residual, lanes);
+  if (!hooks || !delta) return cortune::linear(module, x, residual, lanes);
+  // Lanes of hooks are rows to the one lane that is tuned.
+  const auto folded = [](const at::Tensor& t) { return t.defined() ? t.reshape({1, -1, t.size(2)}) : t; };
+  return cortune::linear(module, folded(x), folded(residual), lanes).view({x.size(0), x.size(1), -1});
+}
+
+at::Tensor Pass::sublayer(Point point, int64_t layer, const std::string& name, const at::Tensor& x,
+                          const at::Tensor& residual) const {
+  if (!hooks) return linear(name, x, residual);
+  const auto meet = [&](const at::Tensor& a, const at::Tensor& b) {
+    return hooks->fit(a, std::max(a.size(0), b.size(0)), std::min(a.size(1), b.size(1)));
+  };
+  if (hooks->wants(point, layer)) {
+    const auto out = hooks->at(point, layer, linear(name, x));
+    return meet(residual, out) + meet(out, residual);
+  }
+  if (x.size(0) >= residual.size(0) && x.size(1) <= residual.size(1))
+    return linear(name, x, meet(residual, x));
+  return meet(linear(name, x), residual) + residual;  // side by side with an attention where lanes joined
 }
 
 at::Tensor Pass::embedding(const std::string& name, const at::Tensor& ids) const {
@@ -88,7 +106,7 @@ at::Tensor Pass::embedding(const std::string& name, const at::Tensor& ids) const
 
 at::Tensor Pass::words(const std::string& name) const {
   const auto words = embedding(name, layout.ids);
-  if (layout.prompt == 0) return words;
+  if (added.prompts.empty()) return words;
   std::vector<OwnParameter> prompts;
   const int64_t width = words.size(-1);
   for (const auto& prompt : added.prompts) {
@@ -151,13 +169,16 @@ Memory memory_of(const Pass& pass, int64_t layer, const at::Tensor& k, const at:
   Memory memory;
   const int64_t size = std::max(prompt, prefix);
   if (size == 0) return memory;
-  for (int64_t lane = 0; lane < pass.lanes; ++lane)
-    memory.counts.push_back((counts.shared ? counts.prompt(lane) : 0) + counts.prefix(lane));
+  const int64_t lanes = std::max(pass.lanes, k.size(0));  // more only with hooks, whose lanes are all alike
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    const int64_t tuned = std::min(lane, pass.lanes - 1);
+    memory.counts.push_back((counts.shared ? counts.prompt(tuned) : 0) + counts.prefix(tuned));
+  }
   // A lane has one or the other; the rows of the other are zero for it.
   const auto all = [&](const at::Tensor& rows, int64_t part) {
     at::Tensor both;
     if (prompt > 0) {
-      auto own = rows.narrow(1, 0, prompt).expand({pass.lanes, -1, -1, -1});
+      auto own = rows.narrow(1, 0, prompt).expand({lanes, -1, -1, -1});
       if (prompt < size) own = at::constant_pad_nd(own, {0, 0, 0, 0, 0, size - prompt});
       if (prefix == 0) return own;
       both = own * is_prompted(pass);
@@ -175,7 +196,13 @@ Memory memory_of(const Pass& pass, int64_t layer, const at::Tensor& k, const at:
 at::Tensor Pass::attention(int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                            bool causal) const {
   if (seen) seen->insert(seen->end(), {k, v});
-  return cortune::attention(q, k, v, layout, memory_of(*this, layer, k, v), {causal, config.sliding_window});
+  const AttentionRules rules{causal, config.sliding_window};
+  const auto memory = memory_of(*this, layer, k, v);
+  const auto mixed = hooks && hooks->wants_weights(layer)
+                         ? attention_by_weights(q, k, v, layout, memory, rules,
+                                                [&](const at::Tensor& w) { return hooks->weights(layer, w); })
+                         : cortune::attention(q, k, v, layout, memory, rules);
+  return hooks && hooks->wants(Point::kHeads, layer) ? hooks->at(Point::kHeads, layer, mixed) : mixed;
 }
 
 at::Tensor Pass::rotate(const at::Tensor& x) const { return cortune::rotate(x, rotary.cos, rotary.sin); }

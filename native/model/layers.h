@@ -7,6 +7,7 @@
 #include "../pch.h"
 #include "config.h"
 #include "delta.h"
+#include "hooks.h"
 #include "layout.h"
 #include "parameters.h"
 
@@ -30,6 +31,7 @@ struct Pass {
   Rotary rotary;        // empty for families without
   // Filled with the keys and values that attention meets, layer after layer: [K, N, H_kv, D]. Null for no.
   std::vector<at::Tensor>* seen = nullptr;
+  Hooks* hooks = nullptr;  // see hooks.h; with some, `delta` has one lane
 
   // The parameter as the lanes have it: of the base's shape, or [K, 1, ...] where one of them owns it.
   at::Tensor vector(const std::string& name) const;
@@ -40,6 +42,9 @@ struct Pass {
   // x W^T + b (b when the model has `name`.bias), with the methods' effects, onto `residual` when given.
   // [K, N, in] -> [K, N, out]
   at::Tensor linear(const std::string& name, const at::Tensor& x, const at::Tensor& residual = {}) const;
+  // The same for the last module of a sublayer, whose output hooks may see before it meets the residual.
+  at::Tensor sublayer(Point point, int64_t layer, const std::string& name, const at::Tensor& x,
+                      const at::Tensor& residual) const;
   // Rows of the table `name`.weight. [N] or [K, N] -> [1 or K, N, C]
   at::Tensor embedding(const std::string& name, const at::Tensor& ids) const;
   // Rows of the word table, and the prompts of the lanes in their rows. [1 or K, N, C]

@@ -70,6 +70,18 @@ Layout Layout::pack(const std::vector<std::vector<int32_t>>& sequences, const Vi
   return layout;
 }
 
+Layout Layout::pack_after(const std::vector<std::vector<int32_t>>& sequences, int64_t common) {
+  if (common == 0) return pack(sequences);
+  std::vector<std::vector<int32_t>> rest;
+  for (const auto& sequence : sequences) rest.emplace_back(sequence.begin() + common, sequence.end());
+  VirtualCounts counts;
+  counts.prompts = {common};
+  auto layout = pack(rest, counts);
+  std::copy(sequences[0].begin(), sequences[0].begin() + common, layout.ids.data_ptr<int64_t>());
+  layout.positions = layout.positions[0];
+  return layout;
+}
+
 at::Tensor Layout::word_rows() const {
   int64_t count = 0;
   for (const auto& sequence : words) count += sequence.length;

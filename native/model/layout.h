@@ -53,6 +53,9 @@ struct Layout {
   // `sequences` are spans of `ids`; groups form where neighbours are equally long, so sort by length to get
   // few.
   static Layout pack(const std::vector<std::vector<int32_t>>& sequences, const VirtualCounts& counts = {});
+  // The first `common` tokens, which all sequences begin with (and then have more), once, as rows of a shared
+  // prompt: for causal models alone. Groups and words are of the rest; positions count from the first token.
+  static Layout pack_after(const std::vector<std::vector<int32_t>>& sequences, int64_t common);
   // Rows of all words. [words]
   at::Tensor word_rows() const;
 };

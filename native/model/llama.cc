@@ -32,11 +32,12 @@ at::Tensor Llama::block(const Pass& pass, int64_t layer, const at::Tensor& h) co
   const auto q = pass.rotate(heads_of(pass.linear(attn + ".q_proj", x), config_.heads));
   const auto k = pass.rotate(heads_of(pass.linear(attn + ".k_proj", x), config_.kv_heads));
   const auto v = heads_of(pass.linear(attn + ".v_proj", x), config_.kv_heads);
-  const auto after = pass.linear(attn + ".o_proj", pass.attention(layer, q, k, v, true), h);
+  const auto after =
+      pass.sublayer(Point::kAttention, layer, attn + ".o_proj", pass.attention(layer, q, k, v, true), h);
 
   x = pass.rms_norm(name + ".post_attention_layernorm", after);
   const auto gated = pass.activate(pass.linear(mlp + ".gate_proj", x), pass.linear(mlp + ".up_proj", x));
-  return pass.linear(mlp + ".down_proj", gated, after);
+  return pass.sublayer(Point::kMlp, layer, mlp + ".down_proj", gated, after);
 }
 
 at::Tensor Llama::finish(const Pass& pass, const at::Tensor& h) const {

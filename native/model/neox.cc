@@ -31,10 +31,10 @@ at::Tensor Neox::block(const Pass& pass, int64_t layer, const at::Tensor& h) con
   const auto qkv =
       heads_of(projected, config_.heads).chunk(3, -1);  // each head holds its q, k and v side by side
   const auto mixed = pass.attention(layer, pass.rotate(qkv[0]), pass.rotate(qkv[1]), qkv[2], true);
-  const auto after = pass.linear(name + ".attention.dense", mixed, h);
+  const auto after = pass.sublayer(Point::kAttention, layer, name + ".attention.dense", mixed, h);
   const auto x = pass.layer_norm(name + ".post_attention_layernorm", config_.parallel_residual ? h : after);
   const auto inner = pass.activate(pass.linear(name + ".mlp.dense_h_to_4h", x));
-  return pass.linear(name + ".mlp.dense_4h_to_h", inner, after);
+  return pass.sublayer(Point::kMlp, layer, name + ".mlp.dense_4h_to_h", inner, after);
 }
 
 at::Tensor Neox::finish(const Pass& pass, const at::Tensor& h) const {

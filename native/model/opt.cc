@@ -49,11 +49,13 @@ at::Tensor Opt::block(const Pass& pass, int64_t layer, const at::Tensor& h) cons
   const auto q = heads_of(pass.linear(attn + ".q_proj", x), config_.heads);
   const auto k = heads_of(pass.linear(attn + ".k_proj", x), config_.heads);
   const auto v = heads_of(pass.linear(attn + ".v_proj", x), config_.heads);
-  auto after = pass.linear(attn + ".out_proj", pass.attention(layer, q, k, v, true), h);
+  auto after =
+      pass.sublayer(Point::kAttention, layer, attn + ".out_proj", pass.attention(layer, q, k, v, true), h);
   if (!config_.pre_norm) after = pass.layer_norm(norm_1, after);
 
   x = config_.pre_norm ? pass.layer_norm(norm_2, after) : after;
-  const auto out = pass.linear(name + ".fc2", pass.activate(pass.linear(name + ".fc1", x)), after);
+  const auto out =
+      pass.sublayer(Point::kMlp, layer, name + ".fc2", pass.activate(pass.linear(name + ".fc1", x)), after);
   return config_.pre_norm ? out : pass.layer_norm(norm_2, out);
 }
 

@@ -3,6 +3,7 @@
 #include "attention.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "../kernels/attention.h"
 #include "dispatch.h"
@@ -94,6 +95,25 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   }
   const auto output = at::scaled_dot_product_attention(as_batch(q, group, shapes.lanes), keys, values, mask,
                                                        0.0, rules.causal && !mask);
+  return output.transpose(1, 2).reshape({shapes.lanes, group.count * group.length, shapes.heads * q.size(3)});
+}
+
+// Softmax of scaled products, then the values by what `change` makes of it. [K, B * T, H * D]
+at::Tensor attend_by_weights(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             const Group& group, const Layout& layout, const Memory& memory,
+                             const AttentionRules& rules, Shapes shapes,
+                             const std::function<at::Tensor(const at::Tensor&)>& change) {
+  auto keys = as_batch(k, group, shapes.lanes), values = as_batch(v, group, shapes.lanes);
+  if (memory.keys.defined()) {
+    keys = at::cat({memory_batch(serve(memory.keys, shapes.heads), group, shapes.lanes), keys}, 2);
+    values = at::cat({memory_batch(serve(memory.values, shapes.heads), group, shapes.lanes), values}, 2);
+  }
+  const double scale = 1 / std::sqrt(static_cast<double>(q.size(3)));
+  const auto scores = at::matmul(as_batch(q, group, shapes.lanes), keys.transpose(2, 3)) * scale;
+  const auto mask = full_mask(group, layout, memory, rules, shapes.lanes);
+  const auto weights =
+      at::softmax(scores.masked_fill(mask.logical_not(), -std::numeric_limits<float>::infinity()), -1);
+  const auto output = at::matmul(change(weights), values);
   return output.transpose(1, 2).reshape({shapes.lanes, group.count * group.length, shapes.heads * q.size(3)});
 }
 
@@ -211,6 +231,19 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
     outputs.push_back(attend(q, keys, values, {0, 1, layout.prompt}, layout, {}, rules, shapes));
   for (const auto& group : layout.groups)
     outputs.push_back(attend(q, keys, values, group, layout, memory, rules, shapes));
+  return outputs.size() == 1 ? outputs[0] : at::cat(outputs, 1);  // [K, N, H * D]
+}
+
+at::Tensor attention_by_weights(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                const Layout& layout, const Memory& memory, const AttentionRules& rules,
+                                const std::function<at::Tensor(const at::Tensor&)>& change) {
+  const Shapes shapes{std::max({q.size(0), k.size(0), v.size(0)}), q.size(2)};
+  const auto keys = serve(k, shapes.heads), values = serve(v, shapes.heads);
+  std::vector<at::Tensor> outputs;
+  if (layout.prompt > 0 && layout.counts.shared)  // rows of a shared prompt are not looked at
+    outputs.push_back(attend(q, keys, values, {0, 1, layout.prompt}, layout, {}, rules, shapes));
+  for (const auto& group : layout.groups)
+    outputs.push_back(attend_by_weights(q, keys, values, group, layout, memory, rules, shapes, change));
   return outputs.size() == 1 ? outputs[0] : at::cat(outputs, 1);  // [K, N, H * D]
 }
 

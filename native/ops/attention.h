@@ -1,5 +1,6 @@
 // Scaled dot-product attention within the sequences of a layout.
 #pragma once
+#include <functional>
 #include <vector>
 
 #include "../model/layout.h"
@@ -21,5 +22,11 @@ struct Memory {
 // shared prompts attend among themselves only; where the layout has them, `memory` is theirs.
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Layout& layout,
                      const Memory& memory, const AttentionRules& rules);
+
+// The same through the weights themselves, which `change` sees group by group, [K * B, H, T, M + T], and may
+// put others in the place of. Slow, and not differentiable by hand: for looking.
+at::Tensor attention_by_weights(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                const Layout& layout, const Memory& memory, const AttentionRules& rules,
+                                const std::function<at::Tensor(const at::Tensor&)>& change);
 
 }  // namespace cortune

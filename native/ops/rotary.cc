@@ -9,8 +9,9 @@ namespace cortune {
 namespace {
 
 void turn(at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, bool backward) {
-  const RotaryShape shape{x.size(0),   x.size(1),   x.size(2),   cos.size(-1),
-                          x.stride(0), x.stride(1), x.stride(2), cos.dim() == 4 ? cos.stride(0) : 0};
+  const RotaryShape shape{
+      x.size(0),   x.size(1),   x.size(2),   cos.size(-1),
+      x.stride(0), x.stride(1), x.stride(2), cos.dim() == 4 && cos.size(0) > 1 ? cos.stride(0) : 0};
   with_type(x, [&](auto type) {
     using T = decltype(type);
     rotary_cpu<T>(x.data_ptr<T>(), cos.data_ptr<T>(), sin.data_ptr<T>(), backward, shape);
