@@ -84,13 +84,22 @@ export async function readDescription<Schema extends z.ZodType>(
   try {
     content = await readFile(path, 'utf8');
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    const message = missing
-      ? `Expected a file at ${path}, and there is none. Check the path.`
-      : `Expected to read ${path}, got: ${(cause as Error).message}`;
-    throw new CortuneError(missing ? 'ERR_NOT_FOUND' : 'ERR_IO', message, { cause });
+    throw unreadable(path, cause as NodeJS.ErrnoException);
+  }
+  if (content.includes('\0') || content.trim() === '') {
+    const got = content.trim() === '' ? 'an empty file' : 'bytes that are no text';
+    throw new CortuneError('ERR_CONFIG', `${path}: Expected YAML or JSON, got ${got}.`);
   }
   return { value: parseDescription(content, schema, path), text: content };
+}
+
+function unreadable(path: string, cause: NodeJS.ErrnoException): CortuneError {
+  if (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')
+    return new CortuneError('ERR_NOT_FOUND', `Expected a file at ${path}, and there is none. Check the path.`, {
+      cause,
+    });
+  const got = cause.code === 'EISDIR' ? 'a folder. Name the file in it.' : `${cause.message}.`;
+  return new CortuneError('ERR_IO', `Expected a file at ${path}, got ${got}`, { cause });
 }
 
 /** Parses and validates text; `file` is how errors call it. Throws ERR_CONFIG. */

@@ -38,10 +38,16 @@ export function show(value: unknown): string {
   } catch {
     text = String(value);
   }
-  text = text.replace(/\s+/g, ' ');
+  text = printable(text.replace(/\s+/g, ' '));
   if (text.length > 60) text = `${text.slice(0, 57)}...`;
   const type = Array.isArray(value) ? 'array' : value instanceof Object ? value.constructor.name : typeof value;
   return `\`${text}\` (${type})`;
+}
+
+/** Without what moves the cursor of a terminal or colours it: names and files may hold anything. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is replaced
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufffd]/g, '?');
 }
 
 function argumentError(Base: typeof TypeError | typeof RangeError, message: string): Error {

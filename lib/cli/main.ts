@@ -1,6 +1,7 @@
 /** The command line: picks the command, loads its module alone, and turns what happens into an exit code. */
 import { closest } from 'fastest-levenshtein';
 import type { Argv, CommandModule } from 'yargs';
+import { expected } from '../errors.js';
 import { helpText, versionText } from './help.js';
 import { printError } from './output.js';
 
@@ -184,6 +185,10 @@ interface OptionsOf {
 function fail(message: string | null, error: Error | undefined, at: OptionsOf, entry: Entry): never {
   if (error && error.name !== 'YError') throw error;
   const said = (message ?? error?.message ?? 'Wrong usage').split('\n').filter(Boolean).join(' ');
+  const [, name, given, choices] = /Argument: (\S+), Given: "?(.*?)"?, Choices: (.*)$/.exec(said) ?? [];
+  if (choices) throw new UsageError(expected(name!, `one of ${choices.replaceAll('"', '')}`, given).message);
+  if (/^Not enough non-option arguments/.test(said))
+    throw new UsageError(`Expected more than \`cortune ${entry.name}\` alone. See: cortune ${entry.name} --help`);
   const unknown = /^Unknown arguments?: ([^,\s]+)/.exec(said)?.[1];
   const options = Object.keys(at.getOptions().key).filter((name) => name.length > 1);
   if (unknown && options.length > 0)

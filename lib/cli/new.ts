@@ -1,13 +1,16 @@
 /** `cortune new`: writes a commented study, asking a few questions on a terminal. */
+import { existsSync } from 'node:fs';
 import { open, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface, type Interface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
+import { closest } from 'fastest-levenshtein';
 import type { CommandModule } from 'yargs';
 import { parseDescription } from '../config.js';
 import { kControls } from '../data/controls.js';
 import { knownDatasets } from '../data/paths.js';
+import { isSimulated } from '../data/simulate.js';
 import { CortuneError, expected } from '../errors.js';
 import { kPackageDir } from '../native/load.js';
 import { ioError } from '../study/atomic.js';
@@ -180,8 +183,17 @@ function expectedOf(error: Error): Error {
 
 function studyTextOf(study: NewStudy): string {
   const unknown = study.methods.find((name) => !kMethodNames.includes(name));
-  if (unknown !== undefined) throw expected('method', `of ${kMethodNames.join(', ')}`, unknown);
+  if (unknown !== undefined) throw expected('method', `one of ${kMethodNames.join(', ')}`, unknown);
+  checkData(study.data);
   return studyText(study, pathToFileURL(join(kPackageDir, 'schema', 'study.schema.json')).href);
+}
+
+/** Names are known to the project; whatever looks like a path may come to be there. */
+function checkData(data: string): void {
+  const known = knownDatasets();
+  if (known.includes(data) || isSimulated(data) || /[./\\]/.test(data) || existsSync(data)) return;
+  const nearest = closest(data, [...known, 'simulated']);
+  throw expected('data', `${known.join(', ')}, simulated or a path (nearest: ${nearest})`, data);
 }
 
 async function write(path: string, text: string): Promise<void> {

@@ -14,7 +14,7 @@
  * Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted. The first Ctrl-C aborts `ctx.signal`, the second
  * ends the process at once. `CORTUNE_DEBUG=1` adds stacks to error sentences.
  */
-import { codeOf, type ErrorCode } from '../errors.js';
+import { codeOf, type ErrorCode, printable } from '../errors.js';
 import type { Progress } from '../native/types.js';
 import { progressBar } from './progress.js';
 
@@ -97,7 +97,7 @@ export function printError(error: unknown, options: { json?: boolean; aborted?: 
   const abort = options.aborted === true || (error as Error | null)?.name === 'AbortError';
   const code: ErrorCode = abort ? 'ERR_CANCELLED' : codeOf(error);
   const said = error instanceof Error ? error.message : String(error);
-  const message = code === 'ERR_CANCELLED' ? 'Interrupted.' : said.trim();
+  const message = code === 'ERR_CANCELLED' ? 'Interrupted.' : printable(said.trim());
   if (options.json) printLine(JSON.stringify({ error: { code, message } }, null, 2));
   process.stderr.write(`cortune: ${message} [${code}]\n`);
   if (process.env.CORTUNE_DEBUG === '1') process.stderr.write(`${stackOf(error)}\n`);
@@ -119,7 +119,7 @@ export type Cell = string | number | null | undefined;
 
 function cellText(cell: Cell): string {
   if (cell === null || cell === undefined) return '-';
-  if (typeof cell === 'string') return cell;
+  if (typeof cell === 'string') return printable(cell);
   if (!Number.isFinite(cell)) return '-';
   return Number.isInteger(cell) ? String(cell) : cell.toFixed(3);
 }

@@ -59,10 +59,17 @@ export const command: CommandModule<object, Options> = {
         return;
       }
       const { force, retryFailed, workers = 'auto' } = argv;
-      const results = await runStudy(argv.study, { ...common, out, force, retryFailed, workers });
+      const results = await runStudy(argv.study, { ...common, out, force, retryFailed, workers }).catch((error) => {
+        if (ctx.signal.aborted) ctx.note(`What is complete stays in ${out}; the same command goes on from there.`);
+        throw error;
+      });
       await show(results, out, ctx);
     }),
 };
+
+function counted(count: number, one: string, several = `${one}s`): string {
+  return `${count} ${count === 1 ? one : several}`;
+}
 
 /** The name of a study's file without its ending: what its results folder is called. */
 export function studyStem(study: string): string {
@@ -195,7 +202,7 @@ function planText({ study, plan, batches, data, models, speed, shares }: DryRun)
       `${model.name}: ${model.parameters.toLocaleString('en')} parameters, ${model.config.layers} layers; ${model.source}`,
   );
   return [
-    `${study.name}: ${plan.runs.length} runs in ${plan.batches.length} lane batches`,
+    `${study.name}: ${counted(plan.runs.length, 'run')} in ${counted(plan.batches.length, 'lane batch', 'lane batches')}`,
     ...sources,
     ...shapes.map((line) => `Model: ${line}`),
     '',

@@ -49,7 +49,7 @@ function numbers(name: string, text: string | undefined, { zero = false, integer
 function schedules(text: string): Schedule[] {
   const list = parts('schedule', text);
   for (const one of list)
-    if (!kSchedules.includes(one as Schedule)) throw expected('schedule', `of ${kSchedules.join(', ')}`, one);
+    if (!kSchedules.includes(one as Schedule)) throw expected('schedule', `one of ${kSchedules.join(', ')}`, one);
   return list as Schedule[];
 }
 

@@ -10,6 +10,8 @@ interface Options extends CommonOptions {
 
 /** Problems that are printed one by one; --json has all. */
 const kShown = 50;
+/** Runs without a manifest that are named one by one; more are a store of an older cortune. */
+const kFew = 3;
 
 export const command: CommandModule<object, Options> = {
   command: 'verify <dir>',
@@ -29,8 +31,16 @@ export const command: CommandModule<object, Options> = {
         const size = `${runs} runs, ${files} files, ${bytes(found.bytes)}`;
         const waiting = missing > 0 ? ` ${missing} runs that studies ask for are not there yet.` : '';
         if (ok) return `Whole: ${size}.${waiting}`;
-        const lines = problems.slice(0, kShown).map(({ path, what }) => `${path}: ${what}`);
-        const more = problems.length > kShown ? [`... and ${problems.length - kShown} more`] : [];
+        const old = problems.filter(({ what }) => what.startsWith('there is no manifest.json'));
+        const listed = old.length > kFew ? problems.filter((problem) => !old.includes(problem)) : problems;
+        const lines = listed.slice(0, kShown).map(({ path, what }) => `${path}: ${what}`);
+        const more = listed.length > kShown ? [`... and ${listed.length - kShown} more`] : [];
+        if (old.length > kFew)
+          more.push(
+            `${old.length} of ${runs} runs have no manifest.json (an older cortune wrote none): they ${old.length === problems.length ? 'read whole, but' : 'were read, and'} nothing tells whether they are as they were written.`,
+          );
+        if (old.length === problems.length && old.length > kFew)
+          return [...more, 'Run the study again in a new folder to have checksums.'].join('\n');
         const broken = new Set(problems.map(({ run }) => run).filter(Boolean)).size;
         return [
           ...lines,

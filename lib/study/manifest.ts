@@ -89,7 +89,9 @@ export async function readManifest(folder: string): Promise<Manifest> {
     const missing = cause.code === 'ENOENT';
     throw new CortuneError(
       missing ? 'ERR_NOT_FOUND' : 'ERR_IO',
-      missing ? 'there is no manifest.json' : `manifest.json cannot be read (${cause.code})`,
+      missing
+        ? 'there is no manifest.json, so nothing tells whether its files are as they were written'
+        : `manifest.json cannot be read (${cause.code})`,
       { cause },
     );
   });

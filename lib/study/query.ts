@@ -1,6 +1,6 @@
 /** SQL over the tables of a store, by DuckDB. It reads the tables and nothing else, and writes nothing. */
 import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBValue, Json } from '@duckdb/node-api';
-import { CortuneError, expected } from '../errors.js';
+import { CortuneError, expected, show } from '../errors.js';
 import { refreshTables, type TableFiles } from './parquet.js';
 import type { Store } from './store.js';
 import { type ColumnType, kTableNames, kTables, type TableName } from './tables.js';
@@ -167,7 +167,15 @@ function sqlError(error: unknown, sql: string): Error {
   const hint = more.find((line) => /^(Did you mean|Candidate)/.test(line));
   const what = said.replace(/[!.]$/, '');
   const nearest = hint === undefined ? '' : ` (${hint.charAt(0).toLowerCase()}${hint.slice(1).replace(/\?$/, '')})`;
-  return expected('sql', `SQL over the tables of a store. ${what}${nearest}. ${whatThereIs(sql)} The SQL was`, sql);
+  // A file is no slip of a name: it is told what a query may read, not which columns there are.
+  if (/file system operations are disabled|access.*disabled by configuration/i.test(what))
+    return refused(`Expected a question about the tables of this store: a query reads no file and writes none`, sql);
+  return refused(`Expected SQL that DuckDB understands: ${what}${nearest}. ${whatThereIs(sql)}`, sql);
+}
+
+function refused(sentence: string, sql: string): Error {
+  const ends = /[.)]$/.test(sentence) ? '' : '.';
+  return Object.assign(new RangeError(`${sentence}${ends} The SQL was: ${show(sql)}`), { code: 'ERR_ARGUMENT' });
 }
 
 /** Tables that the SQL may be about: those whose names are in it. */

@@ -68,6 +68,7 @@ async function verifyRun(
     there = await filesBelow(folder);
   } catch (error) {
     say(kManifest, (error as Error).message);
+    if ((error as { code?: string }).code === 'ERR_NOT_FOUND') await readable(folder, id, say);
     return;
   }
   const known = new Map(manifest.files.map((file) => [file.path, file]));
@@ -88,6 +89,15 @@ async function verifyRun(
     }
   }
   for (const path of known.keys()) say(path, 'it is not there');
+}
+
+/** Of a run without a manifest (an older cortune kept none) it can still be told whether it reads, and is the run of its name. */
+async function readable(folder: string, id: string, say: (path: string, what: string) => void): Promise<void> {
+  const there = await readdir(folder).catch((): string[] => []);
+  for (const name of ['run.json', 'scores.json'].filter((each) => there.includes(each))) {
+    const wrong = await inconsistent(join(folder, name), name, id);
+    if (wrong) say(name, wrong);
+  }
 }
 
 async function differs(

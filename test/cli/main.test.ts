@@ -1,6 +1,6 @@
 /** The command line as a user meets it: help, wrong use, exit codes, set-up and doctor, each a real process. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -50,6 +50,47 @@ describe('wrong use ends with 2 and one sentence', () => {
     const { status, stderr } = cortune(['setup', '--biuld']);
     expect(status).toBe(2);
     expect(stderr).toMatch(/There is no option `--biuld`\. Did you mean `--build`\?/);
+  });
+
+  const file = (name: string, content: string | Uint8Array) => {
+    writeFileSync(join(empty, name), content);
+    return join(empty, name);
+  };
+
+  it.each<[string, () => string[], RegExp]>([
+    ['nothing to work on', () => ['run'], /Expected more than `cortune run` alone\. See: cortune run --help/],
+    [
+      'a choice that there is not',
+      () => ['report', empty, '--format', 'pdf'],
+      /Expected `format` to be one of html, md, got `pdf`/,
+    ],
+    [
+      'an empty study',
+      () => ['run', file('empty.yaml', '\n')],
+      /empty\.yaml: Expected YAML or JSON, got an empty file\./,
+    ],
+    ['a study of bytes', () => ['run', file('bytes.yaml', Uint8Array.of(0, 1, 27, 0))], /got bytes that are no text\./],
+    [
+      'a data set with a slip',
+      () => ['new', join(empty, 'x.yaml'), '--data', 'alise'],
+      /simulated or a path \(nearest: alice\), got `alise`/,
+    ],
+    [
+      'a method with a slip',
+      () => ['new', join(empty, 'x.yaml'), '--method', 'lorra'],
+      /`method` to be one of untrained, .*got `lorra`/,
+    ],
+  ])('for %s', (_, args, says) => {
+    const { status, stderr } = cortune(args());
+    expect(stderr).toMatch(says);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(status).toBe(2);
+  });
+
+  it('and never moves the cursor of a terminal by what a file holds', () => {
+    const { stderr } = cortune(['run', file('colour.yaml', 'data: simulated\nmodels: m\nmethods: ["a\\e[2Jb"]\n')]);
+    expect(stderr).toContain('a?[2Jb');
+    expect(stderr).not.toContain('\u001b');
   });
 
   it('as JSON too', () => {

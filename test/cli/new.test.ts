@@ -62,7 +62,7 @@ describe('cortune new without a terminal', () => {
   });
 
   it.each([
-    [['--method', 'lorra'], /Expected `method` to be of untrained, untuned, lora/],
+    [['--method', 'lorra'], /Expected `method` to be one of untrained, untuned, lora/],
     [['--lr', 'fast'], /Expected `lr` to be numbers with commas between, got `fast`/],
     [['--lr', '1e9'], /Expected `methods\[2\]\.lr\[0\]` to be a number above 0, at most 10, got `1000000000`/],
     [['--controls', 'sleep'], /`controls\[0\].*to be one of `word_rate`/],
@@ -76,9 +76,9 @@ describe('cortune new without a terminal', () => {
 
   it('writes names as texts, whatever is in them', async () => {
     const name = '<b>&"\'{x}: [y] # z';
-    expect(cortune('new', 'odd.yaml', '--name', name, '--data', 'a: [b', '--model', 'x y/#z').status).toBe(0);
+    expect(cortune('new', 'odd.yaml', '--name', name, '--data', './a: [b', '--model', 'x y/#z').status).toBe(0);
     const study = await readStudy(join(folder, 'odd.yaml'));
-    expect([study.name, study.data[0]!.dataset, study.models]).toEqual([name, 'a: [b', ['x y/#z']]);
+    expect([study.name, study.data[0]!.dataset, study.models]).toEqual([name, './a: [b', ['x y/#z']]);
   });
 });
 
@@ -106,7 +106,7 @@ describe('cortune new on a terminal', () => {
     input.write('\n');
     await until('How tuned?');
     input.write('untuned,lorra\n');
-    await until('Expected `method` to be of');
+    await until('Expected `method` to be one of');
     await until('How tuned?');
     input.write('untuned, ia3\n');
     await until('Which learning rates?');

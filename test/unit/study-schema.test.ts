@@ -141,7 +141,8 @@ describe('errors', () => {
     expect(await problem('data: simulated\nmethods: [untuned]\n')).toMatch(
       /^study\.yaml:1:1: Expected `models` to be names of models, got nothing/,
     );
-    expect(await problem('')).toMatch(/Expected `the file` to be a mapping with keys/);
+    expect(await problem('')).toMatch(/Expected YAML or JSON, got an empty file/);
+    expect(await problem('# nothing\n')).toMatch(/Expected `the file` to be a mapping with keys/);
     expect(await problem('- 1\n')).toMatch(/Expected `the file` to be a mapping with keys/);
   });
 

@@ -64,6 +64,18 @@ describe('verify', () => {
     expect(`${problems[0]!.path}: ${problems[0]!.what}`).toMatch(says);
   });
 
+  it('says what can be said of runs of an older cortune, without manifests', async () => {
+    const { folder, ids } = await fakeStore();
+    for (const id of ids) rmSync(join(folder, 'runs', id, 'manifest.json'));
+    const done = ids.find((id) => existsSync(join(folder, 'runs', id, 'scores.json')))!;
+    writeFileSync(join(folder, 'runs', done, 'scores.json'), '{');
+    const { ok, problems } = await verifyStore(folder);
+    expect(ok).toBe(false);
+    expect(problems).toHaveLength(ids.length + 1);
+    expect(problems.filter(({ what }) => what.startsWith('there is no manifest.json'))).toHaveLength(ids.length);
+    expect(problems.find(({ path }) => path.endsWith('scores.json'))).toMatchObject({ run: done });
+  });
+
   it('sees a run under the name of another, a folder that is no run, and a torn study', async () => {
     const { folder, ids } = await fakeStore();
     renameSync(join(folder, 'runs', ids[0]!), join(folder, 'runs', '0'.repeat(20)));
