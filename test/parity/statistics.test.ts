@@ -21,18 +21,17 @@ import { expectClose, expectEachClose } from '../helpers/arrays.js';
 const golden = JSON.parse(readFileSync(new URL('../fixtures/analysis/statistics.json', import.meta.url), 'utf8'));
 
 describe('tests of differences', () => {
-  it.each(golden.wilcoxon.map((each: object, i: number) => [['exact', 'ties and zeros', 'normal'][i], each]))(
-    'Wilcoxon, %s, is that of scipy',
-    (_, each) => {
-      const { differences, statistic, ...p } = each as { differences: number[]; statistic: number } & Record<
-        string,
-        number
-      >;
-      for (const alternative of ['two-sided', 'greater', 'less'] as const)
-        expect(wilcoxon(differences, { alternative }).p, alternative).toBeCloseTo(p[alternative]!, 10);
-      expect(wilcoxon(differences).statistic).toBe(statistic);
-    },
-  );
+  it.each<[string, object]>(
+    golden.wilcoxon.map((each: object, i: number) => [['exact', 'ties and zeros', 'normal'][i], each]),
+  )('Wilcoxon, %s, is that of scipy', (_, each) => {
+    const { differences, statistic, ...p } = each as { differences: number[]; statistic: number } & Record<
+      string,
+      number
+    >;
+    for (const alternative of ['two-sided', 'greater', 'less'] as const)
+      expect(wilcoxon(differences, { alternative }).p, alternative).toBeCloseTo(p[alternative]!, 10);
+    expect(wilcoxon(differences).statistic).toBe(statistic);
+  });
 
   it('sign flips count every way, as scipy', () => {
     const { differences, p, t, dz } = golden.signFlip;
@@ -96,7 +95,7 @@ describe('ceilings', () => {
 });
 
 describe('classifiers', () => {
-  it.each(golden.classifiers.map((each: { classes: number }) => [each.classes, each]))(
+  it.each<[number, object]>(golden.classifiers.map((each: { classes: number }) => [each.classes, each]))(
     'logistic regression and ridge of %s classes predict what scikit-learn does',
     async (_, each) => {
       const { features, shape, c, labels, predicted, ridge, balanced } = each as {

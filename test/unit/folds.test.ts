@@ -27,7 +27,7 @@ describe('makeFolds', () => {
         expect(sorted(folds.flatMap(({ test }) => [...test]))).toEqual(range(options.rows));
         for (const { train, test, inner } of folds) {
           expect(sorted([...train, ...test])).toEqual(range(options.rows));
-          const left = new Set([...train].map((row) => options.groups[row])).size;
+          const left = new Set([...train].map((row) => options.groups![row])).size;
           expect(inner.length).toBe(options.kind === 'grouped' ? Math.min(options.inner, left) : options.inner);
           expect(sorted(inner.flatMap((fold) => [...fold.test]))).toEqual([...train]);
           for (const fold of inner) expect(sorted([...fold.train, ...fold.test])).toEqual([...train]);
@@ -41,8 +41,8 @@ describe('makeFolds', () => {
       fc.property(feasible, (options) => {
         const folds = makeFolds({ ...options, kind: 'grouped' });
         for (const split of folds.flatMap((fold) => [fold, ...fold.inner])) {
-          const tested = new Set([...split.test].map((row) => options.groups[row]));
-          expect([...split.train].some((row) => tested.has(options.groups[row]!))).toBe(false);
+          const tested = new Set([...split.test].map((row) => options.groups![row]));
+          expect([...split.train].some((row) => tested.has(options.groups![row]!))).toBe(false);
         }
       }),
     );
@@ -53,10 +53,8 @@ describe('makeFolds', () => {
       fc.property(fc.integer({ min: 60, max: 200 }), fc.integer({ min: 0, max: 4 }), (rows, gap) => {
         const outside = range(rows);
         for (const fold of makeFolds({ rows, count: 4, inner: 3, gap })) {
-          for (const [split, from] of [
-            [fold, outside],
-            ...fold.inner.map((inner) => [inner, [...fold.train]]),
-          ] as const) {
+          const inside = fold.inner.map((inner) => ({ split: inner, from: [...fold.train] }));
+          for (const { split, from } of [{ split: fold, from: outside }, ...inside]) {
             const near = (row: number) => split.test.some((test) => Math.abs(test - row) <= gap);
             expect([...split.train]).toEqual(from.filter((row) => !near(row)));
           }
