@@ -1,5 +1,6 @@
 /** Inference on held-out predictions: permutation tests that respect autocorrelation, and bootstrap intervals. */
 import type { Matrix } from '../data/types.js';
+import { oneOf } from '../encode/options.js';
 import { expected } from '../errors.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
@@ -70,11 +71,10 @@ export type LayerTest = (predictions: Tensor, responses: Matrix | Tensor, job: J
 
 /** Makes the exchanges once, for any number of layers that share folds and responses. */
 export function permutations(folds: readonly Pick<FoldRows, 'test'>[], options: PermutationOptions): LayerTest {
-  const { permutations: made = 1000, seed = 0, alternative = 'greater' } = options;
+  const { permutations: made = 1000, seed = 0 } = options;
   const how = typeof options.exchange === 'object' ? options.exchange : parseExchange(options.exchange ?? 'block:10');
   count('permutations', made);
-  if (alternative !== 'greater' && alternative !== 'two-sided')
-    throw expected('alternative', '`greater` or `two-sided`', alternative);
+  const alternative = oneOf('alternative', options.alternative, ['greater', 'two-sided']);
   checkParts(partSizes(folds));
   const sizes = stretches(how, folds, options.groups);
   const orders = how.kind === 'phase' ? new Int32Array() : surrogateOrders(how, sizes, made, seed);

@@ -2,6 +2,7 @@
 import type { Matrix } from '../data/types.js';
 import { type BandedOptions, encodeBanded } from '../encode/banded.js';
 import { type EncodeOptions, encode } from '../encode/encode.js';
+import { variancePart } from '../encode/partition.js';
 import { meanOverFolds } from '../encode/scores.js';
 import { CortuneError, expected } from '../errors.js';
 import { Tensor } from '../tensor.js';
@@ -85,14 +86,15 @@ export async function uniqueVariance(
       targets: targets.map(({ name, r2: model }, t) => {
         const joint = joints[l]![t]!;
         const control = byControls.layers[0]!.targets[t]!.r2;
+        const part = (set: number) => variancePart(set, 3, (bands) => [model, control, joint][bands - 1]!);
         return {
           name,
           model,
           controls: control,
           joint,
-          unique: joint - control,
-          uniqueControls: joint - model,
-          shared: model + control - joint,
+          unique: part(1),
+          uniqueControls: part(2),
+          shared: part(3),
         };
       }),
     })),

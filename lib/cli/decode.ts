@@ -6,16 +6,8 @@ import { parseExchange } from '../analysis/surrogates.js';
 import { type NamedMatrix, pickColumns, readTexts } from '../data/formats/index.js';
 import { expected } from '../errors.js';
 import { Tensor } from '../tensor.js';
-import {
-  type FitOptions,
-  fitSettings,
-  kFeatureOptions,
-  kFitOptions,
-  kResponseOptions,
-  type ResponseOptions,
-  readFeatures,
-  readResponses,
-} from './inputs.js';
+import { type FitOptions, fitSettings, kFitOptions } from './fit-options.js';
+import { kFeatureOptions, kResponseOptions, type ResponseOptions, readFeatures, readResponses } from './inputs.js';
 import { decimals, pText } from './numbers.js';
 import { type CommandContext, type CommonOptions, runCommand, table } from './output.js';
 
@@ -55,16 +47,12 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
     ...region,
     matrix: pickColumns(read, region.columns, options.responses).matrix,
   }));
-  const given: Given = { ...settings, groups: read.groups, signal: ctx.signal, onProgress: ctx.progress };
+  const given: Given = { ...settings, groups: read.groups, ...ctx.job };
   if (options.labels !== undefined) await toLabels(options, regions, given, ctx);
   else await toEmbeddings(options, regions, given, ctx);
 }
 
-type Given = ReturnType<typeof fitSettings> & {
-  groups: string[] | undefined;
-  signal: AbortSignal;
-  onProgress: CommandContext['progress'];
-};
+type Given = ReturnType<typeof fitSettings> & CommandContext['job'] & { groups: string[] | undefined };
 type Regions = { name: string; columns: string[]; matrix: NamedMatrix['matrix'] }[];
 
 async function toEmbeddings(options: Options, regions: Regions, given: Given, ctx: CommandContext): Promise<void> {

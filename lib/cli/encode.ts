@@ -8,13 +8,17 @@ import { CortuneError } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { Tensor } from '../tensor.js';
-import { kRidgeOptions, type RidgeOptions, ridgeSettings } from './encode-options.js';
 import {
-  type FeatureOptions,
   type FitOptions,
   fitSettings,
-  kFeatureOptions,
   kFitOptions,
+  kRidgeOptions,
+  type RidgeOptions,
+  ridgeSettings,
+} from './fit-options.js';
+import {
+  type FeatureOptions,
+  kFeatureOptions,
   kResponseOptions,
   type ResponseOptions,
   readFeatures,
@@ -90,8 +94,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
     sampleWeights,
     names: columns,
     layers,
-    signal: ctx.signal,
-    onProgress: ctx.progress,
+    ...ctx.job,
   });
   for (const warning of scores.warnings) ctx.note(`Note: ${warning}`);
   if (responses instanceof ResponsesFile) responses.dispose();

@@ -1,4 +1,4 @@
-/** Options that several commands share, and how the files they name are read. */
+/** Options that name features and responses, which several commands share, and how those files are read. */
 import { existsSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { readBytes } from '../data/formats/bytes.js';
@@ -14,8 +14,6 @@ import {
 } from '../data/formats/index.js';
 import { checkField, readRecords } from '../data/formats/records.js';
 import { columnIndices } from '../data/formats/table.js';
-import { kDefaultAlphas, parseAlphas } from '../encode/alphas.js';
-import { parseFolds } from '../encode/folds.js';
 import { expected } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
@@ -102,64 +100,6 @@ export const kResponseOptions = {
     describe: 'Run, story or passage of each row: a column of the responses file, or FILE:COLUMN of another',
   },
 } as const;
-
-export interface FitOptions {
-  folds: string;
-  innerFolds: number;
-  trim: number;
-  gap: number;
-  alphas: string;
-  standardize: 'zscore' | 'center';
-  alphaPer: 'target' | 'shared';
-}
-
-export const kFitOptions = {
-  folds: {
-    type: 'string',
-    default: 'contiguous:5',
-    describe: 'contiguous:COUNT, grouped or grouped:COUNT (with --groups), or shuffled:COUNT:SEED (inflates scores)',
-  },
-  'inner-folds': { type: 'number', default: 5, describe: 'Folds within the training rows, to choose alpha' },
-  trim: {
-    type: 'number',
-    default: 0,
-    describe: 'Rows at each end of a held-out block that are not scored (transients)',
-  },
-  gap: {
-    type: 'number',
-    default: 0,
-    describe: 'Training rows left out on each side of held-out rows (autocorrelation)',
-  },
-  alphas: {
-    type: 'string',
-    nargs: 1, // a value that begins with a minus is answered as one
-    default: kDefaultAlphas,
-    describe: 'Penalties: logspace:FROM:TO:COUNT in powers of ten, or 0.1,1,10',
-  },
-  standardize: {
-    choices: ['zscore', 'center'],
-    default: 'zscore',
-    describe: 'Features by the training rows: z-scored, or only centred',
-  },
-  'alpha-per': {
-    choices: ['target', 'shared'],
-    default: 'target',
-    describe: 'One alpha for each target, or one for all',
-  },
-} as const;
-
-/** What encode is told of folds and penalties. Throws at once: a slip in these should not cost a minute of reading. */
-export function fitSettings({ folds, alphas, innerFolds, trim, gap, standardize, alphaPer }: FitOptions) {
-  return {
-    folds: parseFolds(folds),
-    alphas: parseAlphas(alphas),
-    innerFolds,
-    trim,
-    gap,
-    standardize,
-    alphaPer,
-  };
-}
 
 /** The tensor, and the numbers of its layers when `cortune embed` kept only some. */
 export async function readFeatures(

@@ -37,7 +37,7 @@ async function run({ adapter, model: name, out, force }: MergeOptions, ctx: Comm
       'ERR_CONFIG',
       `Expected \`--out\` to be a new folder, ${out} is there. Use --force to replace it.`,
     );
-  const job = { signal: ctx.signal, onProgress: ctx.progress };
+  const { job } = ctx;
   using model = await loadModel(name, { ...job, note: ctx.note });
   using lanes = await loadAdapter(model, adapter, job);
   const beside = `${out}.tmp-${process.pid}`;

@@ -38,14 +38,14 @@ export const command: CommandModule<unknown, ModelsOptions> = {
       if (argv.name === 'fetch') return fetchModel(argv.model, ctx);
       if (argv.model !== undefined)
         throw expected('name', 'one model, or `fetch` and a model', `${argv.name} ${argv.model}`);
-      const found = await describeModel(argv.name, { signal: ctx.signal, onProgress: ctx.progress, note: ctx.note });
+      const found = await describeModel(argv.name, { ...ctx.job, note: ctx.note });
       ctx.result(found, () => describe(found));
     }),
 };
 
 async function fetchModel(name: string | undefined, ctx: CommandContext): Promise<void> {
   if (name === undefined) throw expected('model', 'the name of a model after `fetch`', name, 'type');
-  const found = await resolveModel(name, { signal: ctx.signal, onProgress: ctx.progress, note: ctx.note });
+  const found = await resolveModel(name, { ...ctx.job, note: ctx.note });
   ctx.result({ name, ...found }, `${found.path}\n(${found.source})`);
 }
 

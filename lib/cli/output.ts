@@ -4,7 +4,7 @@
  * A command module (lib/cli/NAME.ts) exports `command: CommandModule` and its handler is one call:
  *
  *     handler: (argv) => runCommand(argv, async (ctx) => {
- *       const model = await loadModel(argv.model, { signal: ctx.signal, onProgress: ctx.progress });
+ *       const model = await loadModel(argv.model, ctx.job);
  *       ctx.note(`Using ${model.source}`);                  // stderr; silent with --quiet
  *       ctx.result({ layers: 3 }, () => table(['layer', 'r'], [[0, 0.12]])); // stdout: JSON with --json, else the text
  *     })
@@ -15,6 +15,7 @@
  * ends the process at once. `CORTUNE_DEBUG=1` adds stacks to error sentences.
  */
 import { codeOf, type ErrorCode, printable } from '../errors.js';
+import type { JobOptions } from '../native/jobs.js';
 import type { Progress } from '../native/types.js';
 import { progressBar } from './progress.js';
 
@@ -32,6 +33,8 @@ export interface CommandContext {
   quiet: boolean;
   /** Draws a bar on stderr when that is a terminal; pass it as `onProgress`. */
   progress: (progress: Progress) => void;
+  /** Both, as long library calls take them. */
+  job: Required<JobOptions>;
   /** A line for people on stderr; silent with --quiet. */
   note(line: string): void;
   /** The command's result, once: `value` as JSON with --json, else `text`. */
@@ -70,6 +73,7 @@ export async function runCommand(
       json,
       quiet,
       progress: bar.update,
+      job: { signal: controller.signal, onProgress: bar.update },
       note: (line) => {
         bar.clear();
         if (!quiet) process.stderr.write(`${line}\n`);

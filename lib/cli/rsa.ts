@@ -67,7 +67,7 @@ async function subjectRdms(options: Options, ctx: CommandContext): Promise<Rdm[]
 async function toResponses(options: Options, features: Tensor, layers: number[], ctx: CommandContext): Promise<void> {
   const { metric, comparison, permutations, resamples, level, seed } = options;
   const subjects = await subjectRdms(options, ctx);
-  const models = await rdms(features, { metric, signal: ctx.signal, onProgress: ctx.progress });
+  const models = await rdms(features, { metric, ...ctx.job });
   const { fits, ceiling } = fitRdms(models, subjects, { comparison, permutations, resamples, level, seed });
   const rows = fits.map((fit, l) => ({ layer: layers[l]!, ...fit }));
   ctx.result({ metric, comparison, ceiling, layers: rows }, () => {
@@ -93,7 +93,7 @@ async function toFeatures(options: Options, features: Tensor, layers: number[], 
   const { measure } = options;
   const second = await readFeatures({ features: options.with!, tensor: options.tensor }, ctx);
   using other = second.tensor;
-  const values = await layerSimilarity(features, other, { measure, signal: ctx.signal, onProgress: ctx.progress });
+  const values = await layerSimilarity(features, other, { measure, ...ctx.job });
   const columns = second.layers ?? Array.from(values[0]!.keys());
   ctx.result(
     { measure, layers, with: columns, values: values.map((row) => [...row]) },

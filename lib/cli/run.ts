@@ -51,7 +51,7 @@ export const command: CommandModule<object, Options> = {
   handler: (argv) =>
     runCommand(argv, async (ctx) => {
       const out = argv.out ?? join('results', studyStem(argv.study));
-      const common = { dataRoot: argv.data, signal: ctx.signal, onProgress: ctx.progress, note: ctx.note };
+      const common = { dataRoot: argv.data, ...ctx.job, note: ctx.note };
       if (argv.dryRun) {
         const { force, retryFailed, workers } = argv;
         const plan = await dryRun(argv.study, { ...common, out, force, retryFailed, workers, calibrate: true });

@@ -8,12 +8,10 @@ import { readMatrix } from '../data/formats/index.js';
 import type { Matrix } from '../data/types.js';
 import { type EncodeOptions, type EncodeScores, encode, foldRows } from '../encode/encode.js';
 import type { Tensor } from '../tensor.js';
+import { type FitOptions, fitSettings, kFitOptions } from './fit-options.js';
 import {
   type FeatureOptions,
-  type FitOptions,
-  fitSettings,
   kFeatureOptions,
-  kFitOptions,
   kResponseOptions,
   type ResponseOptions,
   readFeatures,
@@ -42,7 +40,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   const { matrix, columns, groups } = await readResponses(options, ctx.note);
   const { tensor, layers } = await readFeatures(options, ctx);
   using features = tensor;
-  const job = { signal: ctx.signal, onProgress: ctx.progress };
+  const { job } = ctx;
   const folds = foldRows(matrix.rows, settings.alphas.length > 1, { ...settings, groups });
   const scores = await encode(features, matrix, {
     ...settings,

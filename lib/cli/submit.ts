@@ -81,7 +81,7 @@ export const command: CommandModule<object, Options> = {
           force,
           retryFailed,
         },
-        ...{ dataRoot: argv.data, signal: ctx.signal, onProgress: ctx.progress, note: ctx.note },
+        ...{ dataRoot: argv.data, ...ctx.job, note: ctx.note },
       });
       ctx.result({ out, ...submitted }, () => (dryRun ? submitted.script : said(submitted, out)));
     }),

@@ -120,7 +120,7 @@ async function run(options: TuneCommandOptions, ctx: CommandContext): Promise<vo
     options.force,
   );
   const seed = grid[0]!.run.seed ?? 0;
-  using model = await loadModel(options.model, { signal: ctx.signal, onProgress: ctx.progress, note: ctx.note, seed });
+  using model = await loadModel(options.model, { ...ctx.job, note: ctx.note, seed });
   ctx.note(model.source);
   using from = options.from === undefined ? undefined : await loadAdapter(model, options.from, { signal: ctx.signal });
   const reports: RunReport[] = [];

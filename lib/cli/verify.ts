@@ -25,7 +25,7 @@ export const command: CommandModule<object, Options> = {
       ) as never,
   handler: (argv) =>
     runCommand(argv, async (ctx) => {
-      const found = await verifyStore(argv.dir, { signal: ctx.signal, onProgress: ctx.progress });
+      const found = await verifyStore(argv.dir, ctx.job);
       const { ok, runs, files, problems, missing } = found;
       ctx.result(found, () => {
         const size = `${runs} runs, ${files} files, ${bytes(found.bytes)}`;

@@ -1,11 +1,11 @@
 /** Banded ridge: groups of features with penalties of their own, found by random search over the simplex and refinement. */
-import { CortuneError, expected } from '../errors.js';
+import { expected } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { Random } from '../random.js';
 import type { Tensor } from '../tensor.js';
 import { type EncodeOptions, encodeSettings } from './options.js';
-import { type Responses, responsesArgument, responsesShape } from './responses.js';
+import { checkRows, type Responses, responsesArgument, responsesShape } from './responses.js';
 
 export interface BandedOptions
   extends Pick<
@@ -69,9 +69,8 @@ export async function encodeBanded(
   if (features.shape.length !== 2)
     throw expected('features', 'a tensor [rows, columns], of one layer', [...features.shape]);
   const [n, p] = [features.shape[0]!, features.shape[1]!];
-  const [rows, t] = responsesShape(responses);
-  if (rows !== n)
-    throw new CortuneError('ERR_DATA', `Expected responses to have as many rows as the features, ${n}, got ${rows}.`);
+  const [, t] = responsesShape(responses);
+  checkRows(n, responses);
   const sizes = bandSizes(options.sizes, p);
   const gammas = bandWeights(options.gammas ?? 100, sizes.length, options.seed ?? 0);
   const refine = options.refine ?? 2;

@@ -1,11 +1,11 @@
 /** Encoding models: how well features of each layer predict each response, by cross-validated ridge. */
-import { CortuneError, expected } from '../errors.js';
+import { expected } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { Tensor } from '../tensor.js';
 import { encodeMissing } from './missing.js';
 import { type EncodeOptions, type EncodeScores, encodeSettings, isShuffled } from './options.js';
-import { type Responses, ResponsesFile, responsesArgument, responsesShape } from './responses.js';
+import { checkRows, type Responses, ResponsesFile, responsesArgument, responsesShape } from './responses.js';
 import { type FoldScores, tabulate, warningsOf } from './scores.js';
 
 export { type EncodeOptions, type EncodeScores, type ExtraScore, foldRows } from './options.js';
@@ -40,11 +40,7 @@ export async function encode(
   const [rows, t] = responsesShape(responses);
   const names = labels('names', options.names, t, 'targets', String);
   const layers = labels('layers', options.layers, L, 'layers', (l) => l);
-  if (rows !== n)
-    throw new CortuneError(
-      'ERR_DATA',
-      `Expected responses to have as many rows as the features, ${n}, got ${rows}. Each row is one stimulus or volume.`,
-    );
+  checkRows(n, responses);
   if (options.missing === 'drop') {
     if (responses instanceof ResponsesFile)
       throw expected('missing', '`error` for responses in a file; read them with a matrix to drop rows', 'drop');

@@ -17,11 +17,6 @@ export async function encodeMissing(
 ): Promise<EncodeScores> {
   const { rows: n, columns: t, data } = responses;
   if (options.weights === 'dual') throw expected('weights', '`primal` where responses are missing', 'dual');
-  if (features.shape.at(-2) !== n)
-    throw new CortuneError(
-      'ERR_DATA',
-      `Expected responses to have as many rows as the features, ${features.shape.at(-2)}, got ${n}.`,
-    );
   const names = options.names ?? Array.from({ length: t }, (_, i) => String(i));
   const nested = options.selection === undefined || options.selection === 'nested';
   const folds = foldRows(n, nested, options);

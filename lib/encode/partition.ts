@@ -57,12 +57,16 @@ export async function partitionVariance(
   const targets = r2[0]!.length;
   const parts = new Float64Array(sets * targets);
   for (let t = 0; t < targets; t++)
-    for (let set = 1; set <= sets; set++) parts[(set - 1) * targets + t] = partOf(set, sets, (s) => r2[s - 1]![t]!);
+    for (let set = 1; set <= sets; set++)
+      parts[(set - 1) * targets + t] = variancePart(set, sets, (s) => r2[s - 1]![t]!);
   return { sets, targets, r2: Float64Array.from(r2.flatMap((row) => [...row])), parts };
 }
 
-/** Shared by exactly `set`: sum over the sets w within it of (-1)^(|w| + 1) R2(w and all bands outside of the set), less R2 of those outside. */
-function partOf(set: number, all: number, r2: (set: number) => number): number {
+/**
+ * Variance that exactly the bands of `set` share: the sum over the sets w within it of (-1)^(|w| + 1) R2(w and all bands outside of the set),
+ * less R2 of those outside. Sets are bit masks, `all` that of all bands; `r2` gives the R2 of a set.
+ */
+export function variancePart(set: number, all: number, r2: (set: number) => number): number {
   const outside = all & ~set;
   const value = (s: number) => (s === 0 ? 0 : r2(s));
   let sum = -value(outside);

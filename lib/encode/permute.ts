@@ -1,10 +1,10 @@
 /** Encoding scores under permuted responses, fitted anew for every permutation in one native call. */
-import { CortuneError, expected } from '../errors.js';
+import { expected } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { Tensor } from '../tensor.js';
-import { type EncodeOptions, encodeSettings } from './options.js';
-import { type Responses, responsesArgument, responsesShape } from './responses.js';
+import { type EncodeOptions, encodeSettings, oneOf } from './options.js';
+import { checkRows, type Responses, responsesArgument, responsesShape } from './responses.js';
 import type { FoldScores } from './scores.js';
 
 export interface RefitPermutedOptions
@@ -76,15 +76,12 @@ export async function refitPermuted(
   options: RefitPermutedOptions,
 ): Promise<RefitPermutedScores> {
   const [n, t] = responsesShape(responses);
-  const rows = features.shape.at(-2) ?? 0;
-  if (rows !== n)
-    throw new CortuneError('ERR_DATA', `Expected responses to have as many rows as the features, ${rows}, got ${n}.`);
-  const { phases, chosen, layer = 0, alternative = 'greater', keep = false } = options;
+  checkRows(features.shape.at(-2) ?? 0, responses);
+  const { phases, chosen, layer = 0, keep = false } = options;
   if ((options.orders === undefined) === (phases === undefined))
     throw expected('orders', 'given, or `phases`, and not both', options.orders);
   const orders = options.orders ?? new Int32Array();
-  if (alternative !== 'greater' && alternative !== 'two-sided')
-    throw expected('alternative', '`greater` or `two-sided`', alternative);
+  const alternative = oneOf('alternative', options.alternative, ['greater', 'two-sided']);
   if (!(orders instanceof Int32Array) || orders.length % n !== 0)
     throw expected('orders', `an Int32Array of ${n} rows for each permutation`, orders);
   const { folds, alphas, alphaPer, standardize, precision } = encodeSettings(n, features.shape.at(-1) ?? 0, t, options);

@@ -1,6 +1,6 @@
 /** Responses that encoding reads: a matrix, a tensor, or a .npy file that need not fit in memory. */
 import type { Matrix } from '../data/types.js';
-import { expected } from '../errors.js';
+import { CortuneError, expected } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import type { ResponsesHandle } from '../native/types.js';
@@ -42,6 +42,16 @@ export function responsesShape(responses: Responses): [rows: number, targets: nu
   if (!('shape' in responses)) return [responses.rows, responses.columns];
   if (responses.shape.length !== 2) throw expected('responses', 'a tensor [rows, targets]', [...responses.shape]);
   return [responses.shape[0]!, responses.shape[1]!];
+}
+
+/** Responses must have the `rows` of the features. @throws ERR_DATA. */
+export function checkRows(rows: number, responses: Responses): void {
+  const [got] = responsesShape(responses);
+  if (got === rows) return;
+  throw new CortuneError(
+    'ERR_DATA',
+    `Expected responses to have as many rows as the features, ${rows}, got ${got}. Each row is one stimulus or volume.`,
+  );
 }
 
 /** What native code takes; `dispose` frees what was made for it. */

@@ -1,8 +1,67 @@
-/** Options of `cortune encode` beside those that every fit has: how alpha is chosen, kernels, missing values, what is kept. */
-
+/** Options of fits: folds and penalties, of every command that fits; what `cortune encode` alone has beside them. */
+import { kDefaultAlphas, parseAlphas } from '../encode/alphas.js';
+import { parseFolds } from '../encode/folds.js';
 import type { EncodeOptions, ExtraScore, KernelOptions } from '../encode/options.js';
 import { expected } from '../errors.js';
 import { parseMemory } from '../tune/memory.js';
+
+export interface FitOptions {
+  folds: string;
+  innerFolds: number;
+  trim: number;
+  gap: number;
+  alphas: string;
+  standardize: 'zscore' | 'center';
+  alphaPer: 'target' | 'shared';
+}
+
+export const kFitOptions = {
+  folds: {
+    type: 'string',
+    default: 'contiguous:5',
+    describe: 'contiguous:COUNT, grouped or grouped:COUNT (with --groups), or shuffled:COUNT:SEED (inflates scores)',
+  },
+  'inner-folds': { type: 'number', default: 5, describe: 'Folds within the training rows, to choose alpha' },
+  trim: {
+    type: 'number',
+    default: 0,
+    describe: 'Rows at each end of a held-out block that are not scored (transients)',
+  },
+  gap: {
+    type: 'number',
+    default: 0,
+    describe: 'Training rows left out on each side of held-out rows (autocorrelation)',
+  },
+  alphas: {
+    type: 'string',
+    nargs: 1, // a value that begins with a minus is answered as one
+    default: kDefaultAlphas,
+    describe: 'Penalties: logspace:FROM:TO:COUNT in powers of ten, or 0.1,1,10',
+  },
+  standardize: {
+    choices: ['zscore', 'center'],
+    default: 'zscore',
+    describe: 'Features by the training rows: z-scored, or only centred',
+  },
+  'alpha-per': {
+    choices: ['target', 'shared'],
+    default: 'target',
+    describe: 'One alpha for each target, or one for all',
+  },
+} as const;
+
+/** What encode is told of folds and penalties. Throws at once: a slip in these should not cost a minute of reading. */
+export function fitSettings({ folds, alphas, innerFolds, trim, gap, standardize, alphaPer }: FitOptions) {
+  return {
+    folds: parseFolds(folds),
+    alphas: parseAlphas(alphas),
+    innerFolds,
+    trim,
+    gap,
+    standardize,
+    alphaPer,
+  };
+}
 
 export interface RidgeOptions {
   selection: 'nested' | 'fixed' | 'loo' | 'gcv';
