@@ -85,6 +85,7 @@ export {
 } from './encode/permute.js';
 export { type Responses, ResponsesFile } from './encode/responses.js';
 export { CortuneError, type ErrorCode } from './errors.js';
+export { type GeneratedText, type GenerateOptions, generate, generateLanes } from './generate/generate.js';
 export { type LoadOptions, loadModel, Model } from './model/load.js';
 export type { JobOptions } from './native/jobs.js';
 export type { ModelConfig, Progress } from './native/types.js';
@@ -101,6 +102,7 @@ export { type DryRun, type DryRunOptions, dryRun, type RunStudyOptions, runStudy
 export { type SubmitOptions, type Submitted, submitStudy } from './study/submit.js';
 export type { Problem, Verification } from './study/verify.js';
 export { exactMatch, normalizeAnswer, tokenF1 } from './tasks/scores/answers.js';
+export { type BertScoreOptions, type BertScores, bertScore } from './tasks/scores/bert-score.js';
 export { type BleuScore, bleu } from './tasks/scores/bleu.js';
 export { type ChrfOptions, chrf } from './tasks/scores/chrf.js';
 export { type RougeKind, type RougeScore, rouge } from './tasks/scores/rouge.js';

@@ -12,6 +12,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   cortune::export_model(env, exports);
   cortune::export_embed(env, exports);
   cortune::export_probe(env, exports);
+  cortune::export_generate(env, exports);
   cortune::export_tune(env, exports);
   cortune::export_encode(env, exports);
   cortune::export_analysis(env, exports);

@@ -41,6 +41,8 @@ export const kCommands: Entry[] = [
     describe: 'Write a model with an adapter merged into its weights',
     load: () => import('./merge.js'),
   },
+  { name: 'generate', describe: 'Let a model write after prompts', load: () => import('./generate.js') },
+  { name: 'score', describe: 'Measure predicted texts against references', load: () => import('./score.js') },
   {
     name: 'encode',
     describe: 'Predict brain responses from features, cross-validated',

@@ -7,6 +7,7 @@ import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import type { FileHeader, ModelConfig, ModelHandle } from '../native/types.js';
 import { configFromJson } from './config.js';
+import { endsOfFolder, endsOfGguf } from './ends.js';
 import { configFromGguf } from './gguf.js';
 import { contentHash } from './identity.js';
 import { type ResolvedModel, resolveModel } from './resolve.js';
@@ -29,6 +30,8 @@ interface Description {
   /** Files whose content decides what the model computes; the configuration is hashed as read. */
   hashed: string[];
   tokenizer: () => TokenizerParts | undefined;
+  /** Tokens that end a text. */
+  ends: number[];
 }
 
 /** A model in native memory. Free it with `dispose()` or `using`; garbage collection is the fallback. */
@@ -46,11 +49,13 @@ export class Model implements Disposable {
   readonly source: string;
   /** What the tokenizer is made of, to save it beside tuned weights; undefined when the model has none. */
   readonly tokenizerParts: () => TokenizerParts | undefined;
+  /** Ids of the tokens that end what the model writes; none where its files name none. */
+  readonly ends: readonly number[];
   private readonly makeTokenizer: () => TextTokenizer;
   private cached: TextTokenizer | undefined;
 
   constructor(
-    fields: Pick<Model, 'name' | 'config' | 'handle' | 'hash' | 'source' | 'tokenizerParts'>,
+    fields: Pick<Model, 'name' | 'config' | 'handle' | 'hash' | 'source' | 'tokenizerParts' | 'ends'>,
     makeTokenizer: () => TextTokenizer,
   ) {
     this.tokenizerParts = fields.tokenizerParts;
@@ -59,6 +64,7 @@ export class Model implements Disposable {
     this.handle = fields.handle;
     this.hash = fields.hash;
     this.source = fields.source;
+    this.ends = fields.ends;
     this.makeTokenizer = makeTokenizer;
   }
 
@@ -104,11 +110,12 @@ async function describeFolder(folder: string, random: boolean, options: JobOptio
   const config = await readConfig(join(folder, 'config.json'));
   const parts = await readTokenizerParts(folder);
   const tokenizerFiles = kTokenizerFiles.map((name) => join(folder, name)).filter((path) => existsSync(path));
-  if (random) return { config, plan: kNoWeights, hashed: tokenizerFiles, tokenizer: () => parts };
+  const ends = await endsOfFolder(folder);
+  if (random) return { config, plan: kNoWeights, hashed: tokenizerFiles, tokenizer: () => parts, ends };
   const files = [];
   for (const path of await findWeightFiles(folder)) files.push({ path, header: await inspect(path, options) });
   const plan = planWeights(config, files);
-  return { config, plan, hashed: [...tokenizerFiles, ...plan.files], tokenizer: () => parts };
+  return { config, plan, hashed: [...tokenizerFiles, ...plan.files], tokenizer: () => parts, ends };
 }
 
 async function describeGguf(path: string, random: boolean, options: JobOptions): Promise<Description> {
@@ -118,7 +125,7 @@ async function describeGguf(path: string, random: boolean, options: JobOptions):
   const hasTokenizer = 'tokenizer.ggml.model' in header.metadata;
   const tokenizer = () =>
     hasTokenizer ? { json: tokenizerFromGguf(header.metadata, path), config: {}, path } : undefined;
-  return { config, plan, hashed: [path], tokenizer };
+  return { config, plan, hashed: [path], tokenizer, ends: endsOfGguf(header.metadata) };
 }
 
 /** Llama 3's rotary divisors, which GGUF keeps as a tensor. */
@@ -160,7 +167,7 @@ export async function loadModel(name: string, options: LoadOptions = {}): Promis
   const resolved = await resolveModel(name, options);
   const describe = resolved.kind === 'gguf' ? describeGguf : describeFolder;
   const description = await describe(resolved.path, resolved.random, options);
-  const { config, plan, hashed } = description;
+  const { config, plan, hashed, ends } = description;
   const weights = resolved.random ? { untrained: seed } : 'trained';
   // The content is hashed while the compute thread reads it.
   const hashing = contentHash([config, weights], hashed, options.signal);
@@ -169,7 +176,7 @@ export async function loadModel(name: string, options: LoadOptions = {}): Promis
   try {
     const hash = await hashing;
     const { source } = resolved;
-    const fields = { name, config, handle, hash, source, tokenizerParts: description.tokenizer };
+    const fields = { name, config, handle, hash, source, tokenizerParts: description.tokenizer, ends };
     return new Model(fields, tokenizerMaker(description, resolved));
   } catch (error) {
     handle.dispose();

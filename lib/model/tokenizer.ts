@@ -2,7 +2,7 @@
 import { Tokenizer } from '@huggingface/tokenizers';
 import { CortuneError, expected } from '../errors.js';
 import { buildNormalizer, type Normalizer, textOf, unitsOf } from './normalize.js';
-import { type AlignOptions, alignTokens, type Span, trimSpaces } from './offsets.js';
+import { type AlignOptions, alignTokens, kByteLetters, type Span, trimSpaces } from './offsets.js';
 import type { TokenizerParts } from './tokenizer-files.js';
 import type { PartJson, TokenizerConfigJson, TokenizerJson } from './tokenizer-json.js';
 
@@ -61,6 +61,18 @@ function specialNames(config: TokenizerConfigJson): string[] {
   return [...new Set(texts.filter((text): text is string => text !== undefined && text !== ''))];
 }
 
+const kLetterBytes = new Map(Array.from(kByteLetters, (letter, byte) => [letter, byte]));
+
+/** The bytes that a token of byte-level BPE spells; undefined when it is no such spelling. */
+function bytesOfLetters(token: string): Uint8Array | undefined {
+  const bytes = [...token].map((letter) => kLetterBytes.get(letter));
+  return bytes.includes(undefined) ? undefined : Uint8Array.from(bytes as number[]);
+}
+function bytesOfMetaspace(token: string): Uint8Array {
+  const byte = /^<0x([0-9A-F]{2})>$/.exec(token);
+  return byte ? Uint8Array.of(Number.parseInt(byte[1]!, 16)) : new TextEncoder().encode(token.replaceAll('▁', ' '));
+}
+
 export class TextTokenizer {
   /** One more than the largest id of the vocabulary. */
   readonly vocabSize: number;
@@ -78,6 +90,7 @@ export class TextTokenizer {
   private readonly cleanUp: boolean;
   private readonly limit: number;
   private readonly path: string;
+  private readonly pieces: () => Iterable<readonly [string, number]>;
 
   /** `embeddingRows` is the model's vocabulary. Throws ERR_CONFIG when the tokenizer has more tokens than the model knows. */
   constructor(parts: TokenizerParts, embeddingRows: number = Number.POSITIVE_INFINITY) {
@@ -85,6 +98,8 @@ export class TextTokenizer {
     this.path = path;
     this.limit = embeddingRows;
     const { model } = json;
+    this.pieces = () =>
+      Array.isArray(model.vocab) ? model.vocab.map(([token], id) => [token, id] as const) : Object.entries(model.vocab);
     const ids = Array.isArray(model.vocab) ? model.vocab.map((_, id) => id) : Object.values(model.vocab);
     this.vocabSize = ids.reduce((most, id) => Math.max(most, id + 1), 0);
     if (this.vocabSize > embeddingRows)
@@ -262,6 +277,17 @@ export class TextTokenizer {
     }
     rest(text.length);
     return out;
+  }
+
+  /** What each token adds to a text, as bytes of UTF-8; nothing for special tokens. Of decoders: SentencePiece writes no space first of all. */
+  tokenBytes(): Uint8Array[] {
+    const encoder = new TextEncoder();
+    const spelled = this.align.spelling === 'bytes' ? bytesOfLetters : bytesOfMetaspace;
+    const all = Array.from({ length: this.vocabSize }, (): Uint8Array => new Uint8Array());
+    for (const [token, id] of this.pieces()) all[id] = spelled(token) ?? encoder.encode(token);
+    for (const [token, id] of this.byContent)
+      all[id] = this.specialIds.has(id) ? new Uint8Array() : encoder.encode(token);
+    return all;
   }
 
   /** The text of `ids`; `special` (default false) keeps special tokens in it. */

@@ -209,6 +209,39 @@ export interface VariantScores {
   hits: Float64Array;
 }
 
+export interface GenerateArgs extends Packed {
+  model: ModelHandle;
+  lanes?: LanesHandle | undefined;
+  maxNewTokens: number;
+  /** Tokens that end a text. */
+  ends: Int32Array;
+  /** Strings that end a text; of the bytes of each token, which are only needed with them. */
+  stops: readonly string[];
+  pieces: Uint8Array;
+  pieceLengths: Int32Array;
+  /** Texts (prompts, or beams of them) that are continued at once. */
+  batch: number;
+  precision: Precision;
+  beams: number;
+  lengthPenalty: number;
+  earlyStopping: 'true' | 'false' | 'never';
+  /** Draw instead of taking the most likely token. */
+  sample: boolean;
+  temperature: number;
+  /** 0 for all. */
+  topK: number;
+  topP: number;
+  seed: number;
+}
+
+/** Texts lane after lane, prompt after prompt. */
+export interface GeneratedTokens {
+  tokens: Int32Array;
+  lengths: Int32Array;
+  scores: Float64Array;
+  stops: ('end' | 'stop' | 'length' | 'diverged')[];
+}
+
 export interface LaneSpec {
   lr: number;
   weightDecay: number;
@@ -547,6 +580,7 @@ export interface Native {
   ): Job<TensorHandle>;
   /** Mean over equally long sequences of the attention weights: [L, H, T, T]. */
   attentionWeights(args: Probed & Packed, onProgress?: OnProgress): Job<TensorHandle>;
+  generate(args: GenerateArgs, onProgress?: OnProgress): Job<GeneratedTokens>;
 
   tune(args: TuneArgs, onProgress?: OnProgress): Job<TuneResult>;
   /** What a lane of `method` (which has one) takes in memory, from small passes. */
@@ -615,6 +649,16 @@ export interface Native {
     args: ScoredArgs & { draws: Int32Array; level: number },
     onProgress?: OnProgress,
   ): Job<ResampledResult>;
+  /**
+   * Precision and recall of each pair of texts, [P, 2]: of each token the largest cosine with one of the other text, their mean weighted by
+   * the tokens' weights. `states` [.., n, C] holds the tokens of all texts.
+   */
+  softMatch(args: {
+    states: TensorHandle;
+    lengths: Int32Array;
+    weights: Float32Array;
+    pairs: Int32Array;
+  }): Job<Float64Array>;
   /** Predicted label of each held-out row, [S, n]; -1 for a row in no test fold. */
   logistic(args: LogisticArgs, onProgress?: OnProgress): Job<Float64Array>;
 }

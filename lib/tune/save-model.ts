@@ -62,6 +62,7 @@ export async function saveModel(
     await writeJson(dir, 'tokenizer.json', parts.json);
     await writeJson(dir, 'tokenizer_config.json', parts.config);
   }
+  if (model.ends.length > 0) await writeJson(dir, 'generation_config.json', { eos_token_id: model.ends });
   // Last, and whole or not at all: a folder without it is no model.
   await writeJson(dir, 'config.json', { ...json, ...head });
 }

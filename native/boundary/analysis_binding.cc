@@ -3,6 +3,7 @@
 #include "../analysis/logistic.h"
 #include "../analysis/match.h"
 #include "../analysis/resample.h"
+#include "../analysis/soft_match.h"
 #include "args.h"
 #include "bindings.h"
 #include "job.h"
@@ -116,6 +117,17 @@ Napi::Value logistic_job(const Napi::CallbackInfo& info) {
       to_float64);
 }
 
+Napi::Value soft_match_job(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  return start_job(
+      info.Env(), info[1],
+      [states = args.handle<at::Tensor>("states"), lengths = args.int32s("lengths"),
+       weights = args.floats("weights"), pairs = args.int32s("pairs")](const Task& task) {
+        return soft_match({*states, lengths, weights, pairs}, task);
+      },
+      to_float64);
+}
+
 }  // namespace
 
 void export_analysis(Napi::Env env, Napi::Object exports) {
@@ -125,6 +137,7 @@ void export_analysis(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "permutedScores", permuted_job);
   export_function(env, exports, "resampledScores", resampled_job);
   export_function(env, exports, "logistic", logistic_job);
+  export_function(env, exports, "softMatch", soft_match_job);
 }
 
 }  // namespace cortune

@@ -11,6 +11,7 @@ void export_io(Napi::Env env, Napi::Object exports);
 void export_model(Napi::Env env, Napi::Object exports);
 void export_embed(Napi::Env env, Napi::Object exports);
 void export_probe(Napi::Env env, Napi::Object exports);
+void export_generate(Napi::Env env, Napi::Object exports);
 void export_tune(Napi::Env env, Napi::Object exports);
 void export_encode(Napi::Env env, Napi::Object exports);
 void export_analysis(Napi::Env env, Napi::Object exports);

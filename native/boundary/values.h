@@ -14,6 +14,12 @@ inline Napi::Value to_float64(Napi::Env env, const std::vector<double>& values) 
   return array;
 }
 
+inline Napi::Value to_int32(Napi::Env env, const std::vector<int32_t>& values) {
+  auto array = Napi::Int32Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
 inline Napi::Value to_numbers(Napi::Env env, const std::vector<int64_t>& values) {
   auto array = Napi::Array::New(env, values.size());
   for (size_t i = 0; i < values.size(); ++i)

@@ -11,6 +11,7 @@
 #include "../ops/norm.h"
 #include "../ops/record.h"
 #include "../ops/rotary.h"
+#include "cache.h"
 
 namespace cortune {
 
@@ -197,7 +198,9 @@ at::Tensor Pass::attention(int64_t layer, const at::Tensor& q, const at::Tensor&
                            bool causal) const {
   if (seen) seen->insert(seen->end(), {k, v});
   const AttentionRules rules{causal, config.sliding_window};
+  if (cache && cache->steps()) return cache->attend(layer, q, k, v, rules.window);
   const auto memory = memory_of(*this, layer, k, v);
+  if (cache) cache->keep(layer, k, v, memory);
   const auto mixed = hooks && hooks->wants_weights(layer)
                          ? attention_by_weights(q, k, v, layout, memory, rules,
                                                 [&](const at::Tensor& w) { return hooks->weights(layer, w); })

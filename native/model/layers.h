@@ -13,6 +13,8 @@
 
 namespace cortune {
 
+class KeyValueCache;
+
 // Rotary position embedding (Su et al. 2021): cos and sin of each row's position.
 struct Rotary {
   at::Tensor cos;  // [N, 1, D_rot], or [K, N, 1, D_rot] where lanes number their rows differently
@@ -32,6 +34,9 @@ struct Pass {
   // Filled with the keys and values that attention meets, layer after layer: [K, N, H_kv, D]. Null for no.
   std::vector<at::Tensor>* seen = nullptr;
   Hooks* hooks = nullptr;  // see hooks.h; with some, `delta` has one lane
+  // Where texts are written word by word: keeps the keys and values of what is read, and gives them to what
+  // comes next (native/model/cache.h). Null for no.
+  KeyValueCache* cache = nullptr;
 
   // The parameter as the lanes have it: of the base's shape, or [K, 1, ...] where one of them owns it.
   at::Tensor vector(const std::string& name) const;

@@ -2,11 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { loadModel } from '../../../lib/model/load.js';
 import { exactMatch, tokenF1 } from '../../../lib/tasks/scores/answers.js';
+import { bertScore } from '../../../lib/tasks/scores/bert-score.js';
 import { bleu } from '../../../lib/tasks/scores/bleu.js';
 import { chrf } from '../../../lib/tasks/scores/chrf.js';
 import { porterStem } from '../../../lib/tasks/scores/porter.js';
 import { kRouge, type RougeKind, rouge } from '../../../lib/tasks/scores/rouge.js';
+import { tinyModel } from '../../helpers/tiny-models.js';
 
 interface Corpus {
   items: number[];
@@ -29,6 +32,15 @@ const kGolden = JSON.parse(
   rougeStemmed: Record<RougeKind, [number, number, number]>[];
   stems: Record<string, string>;
   corpora: Corpus[];
+  bert: {
+    items: number[];
+    layer: number;
+    idf: boolean;
+    baseline: [number, number, number] | null;
+    precision: number[];
+    recall: number[];
+    f: number[];
+  }[];
 };
 const { predictions, references } = kGolden;
 
@@ -74,6 +86,28 @@ describe.each(kGolden.corpora)('the corpus of items $items with $references refe
   it('has the chrF of sacrebleu', () => {
     expect(chrf(own, theirs)).toBeCloseTo(corpus.chrf, 10);
     expect(chrf(own, theirs, { words: 2 })).toBeCloseTo(corpus['chrf++'], 10);
+  });
+});
+
+describe('BERTScore', () => {
+  // Cosines of float32 states that agree to 1.2e-5 of their RMS; rescaling divides by 1 - baseline, 0.6 at least.
+  const kClose = 4e-5;
+
+  it.each(kGolden.bert)('of layer $layer, idf $idf, baseline $baseline is that of bert-score', async (golden) => {
+    using model = await loadModel(tinyModel('bert'));
+    const [own, theirs] = [golden.items.map((i) => predictions[i]!), golden.items.map((i) => references[i]!)];
+    const { layer, idf, baseline } = golden;
+    const found = await bertScore(model, own, theirs, { layer, idf, ...(baseline && { baseline }) });
+    for (const part of ['precision', 'recall', 'f'] as const)
+      for (const [i, value] of golden[part].entries())
+        expect(Math.abs(found[part][i]! - value), `${part} of item ${i}`).toBeLessThan(kClose);
+  });
+
+  it('needs an encoder, and a layer it has', async () => {
+    using causal = await loadModel(tinyModel('gpt2'));
+    await expect(bertScore(causal, ['a'], [['b']])).rejects.toThrow('Expected a BERT-family encoder for BERTScore');
+    using model = await loadModel(tinyModel('bert'));
+    await expect(bertScore(model, ['a'], [['b']], { layer: 9 })).rejects.toThrow('Expected `layer` to be an integer');
   });
 });
 
