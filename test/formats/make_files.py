@@ -269,6 +269,36 @@ for subject in ("01", "02", "03"):
     pd.DataFrame({"stimulus": texts}).to_csv(f"recipes/things-fmri/betas_csv/sub-{subject}_StimulusMetadata.csv")
     pd.DataFrame({"V1": [1] * columns}).to_csv(f"recipes/things-fmri/betas_csv/sub-{subject}_VoxelMetadata.csv")
 
+# What Brain-Score packages, with the coordinates that its packaging code writes and its tests name
+packaged = np.random.default_rng(7)
+
+
+def assembly(name, values, rows, columns):
+    os.makedirs(f"recipes/{name[0]}")
+    coords = {key: ("presentation", value) for key, value in rows.items()} | {key: ("neuroid", value) for key, value in columns.items()}
+    made = xr.DataArray(values.astype("f4"), dims=("presentation", "neuroid"), name="data", coords=coords)
+    made.to_netcdf(f"recipes/{name[0]}/{name[1]}", engine="netcdf4")
+
+
+assembly(
+    ("tuckute2024", "assy_Tuckute2024_language.nc"),
+    packaged.standard_normal((12, 1)),
+    {"stimulus_id": [f"beta-control-neural-T.{i}" for i in range(12)], "stimulus": [f"S{i}." for i in range(12)], "cond": ["T"] * 12},
+    {"neuroid_id": [1], "subject_UID": ["848-853-865-875-876"], "roi": ["lang_LH_netw"]},
+)
+assembly(
+    ("blank2014", "assy_Blank2014_fROI.nc"),
+    packaged.standard_normal((12, 4)),
+    {"stimulus": [f"part {i} " for i in range(12)], "story": ["Boar"] * 6 + ["Aqua"] * 6},
+    {"subject_id": ["088", "088", "085", "085"], "fROI_area": ["01_LH_PostTemp", "02_LH_AntTemp"] * 2},
+)
+assembly(
+    ("fedorenko2016", "assy_Fedorenko2016_language.nc"),
+    packaged.standard_normal((16, 3)),
+    {"stimulus": [f"W{i}" for i in range(16)], "sentence_id": [i // 8 for i in range(16)], "word_num": [i % 8 for i in range(16)]},
+    {"neuroid_id": [0, 1, 2], "subject_UID": ["S1", "S1", "S2"]},
+)
+
 # Files that lie
 header = image(series).header.copy()
 header["dim"][1:5] = [30000, 30000, 30000, 3]

@@ -77,6 +77,18 @@ describe('copies in the layout of the real files', () => {
     expect(check.files[0]).toMatchObject({ state: 'wrong checksum' });
   });
 
+  it.each([
+    ['tuckute2024', 12, ['lang_LH_netw'], undefined],
+    ['blank2014', 12, ['s088:01_LH_PostTemp', 's088:02_LH_AntTemp', 's085:01_LH_PostTemp', 's085:02_LH_AntTemp'], 2],
+    ['fedorenko2016', 16, ['S1:0', 'S1:1', 'S2:2'], 2],
+  ])('%s: the columns by the names that Brain-Score packs', async (name, rows, columns, groups) => {
+    const data = await loadDataset(name, { root: copy(name) });
+    expect(data.responses.rows).toBe(rows);
+    expect(data.targets.map((target) => target.name)).toEqual(columns);
+    expect(data.stimuli.kind === 'trials' && data.stimuli.texts).toHaveLength(rows);
+    expect(data.groups && new Set(data.groups).size).toBe(groups);
+  });
+
   it('lebel2023: 26 stories one after the other', async () => {
     const data = await loadDataset('lebel2023', { root: copy('lebel2023') });
     expect(data.responses).toMatchObject({ rows: 26 * 9, columns: 4 });

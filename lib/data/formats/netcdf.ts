@@ -61,9 +61,12 @@ export async function readNetcdfRecords(path: string, key?: string): Promise<Rec
   });
 }
 
-/** Arrays that are no coordinate of an axis. */
+/** The array with the numbers: not a coordinate of an axis, which has the axis's name, or its axis is one of several of another array. */
 function chooseData(arrays: readonly LabelledArray[], key: string | undefined, name: string): LabelledArray {
-  const data = arrays.filter(({ shape, name: own, dims }) => key !== undefined || shape.length > 1 || dims[0] !== own);
+  const several = new Set(arrays.flatMap(({ dims }) => (dims.length > 1 ? dims : [])));
+  const isCoordinate = ({ dims, name: own }: LabelledArray) =>
+    dims.length === 1 && (dims[0] === own || several.has(dims[0]!));
+  const data = arrays.filter((array) => key !== undefined || !isCoordinate(array));
   return chooseArray(data, key, name) as LabelledArray;
 }
 
