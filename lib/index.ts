@@ -87,6 +87,7 @@ export { type Responses, ResponsesFile } from './encode/responses.js';
 export { CortuneError, type ErrorCode } from './errors.js';
 export { type GeneratedText, type GenerateOptions, generate, generateLanes } from './generate/generate.js';
 export { type LoadOptions, loadModel, Model } from './model/load.js';
+export type { ModelShape } from './model/resolve.js';
 export type { JobOptions } from './native/jobs.js';
 export type { ModelConfig, Progress } from './native/types.js';
 export { type Followed, follow } from './progress.js';
@@ -101,6 +102,8 @@ export { type Results, readResults, type ScoreRow, scoreRows, summarize } from '
 export { type DryRun, type DryRunOptions, dryRun, type RunStudyOptions, runStudy } from './study/run.js';
 export { type SubmitOptions, type Submitted, submitStudy } from './study/submit.js';
 export type { Problem, Verification } from './study/verify.js';
+export { type EvaluateOptions, evaluate, type Quality } from './tasks/evaluate.js';
+export { kMetricNames as metrics } from './tasks/metrics.js';
 export { exactMatch, normalizeAnswer, tokenF1 } from './tasks/scores/answers.js';
 export { type BertScoreOptions, type BertScores, bertScore } from './tasks/scores/bert-score.js';
 export { type BleuScore, bleu } from './tasks/scores/bleu.js';

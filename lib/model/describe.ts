@@ -9,9 +9,10 @@ import { configFromJson } from './config.js';
 import { configFromGguf } from './gguf.js';
 import { missingFiles } from './hub-cache.js';
 import { expectedParameters } from './parameters.js';
-import { type ResolvedModel, type ResolveOptions, resolveModel } from './resolve.js';
+import { type ModelShape, type ResolvedModel, type ResolveOptions, resolveModel } from './resolve.js';
+import { shapedConfig } from './shape.js';
 
-export interface ModelDescription extends ResolvedModel {
+export interface ModelDescription extends Omit<ResolvedModel, 'config'> {
   name: string;
   config: ModelConfig;
   /** Numbers in all weights; a tied output projection is counted once. */
@@ -20,14 +21,18 @@ export interface ModelDescription extends ResolvedModel {
   weights: boolean;
 }
 
-/** Describes the model called `name`. Of a model on the Hub, only configuration and tokenizer are fetched. */
-export async function describeModel(name: string, options: ResolveOptions = {}): Promise<ModelDescription> {
-  const found = await resolveModel(name, { ...options, weights: false });
-  const config = await readConfig(found, options);
+/** Describes a model, as `resolveModel` takes it. Of a model on the Hub, only configuration and tokenizer are fetched. */
+export async function describeModel(
+  model: string | ModelShape,
+  options: ResolveOptions = {},
+): Promise<ModelDescription> {
+  const found = await resolveModel(model, { ...options, weights: false });
+  const config = (await shapedConfig(found, options)) ?? (await readConfig(found, options));
   const sizes = expectedParameters(config).map(({ shape }) => shape.reduce((product, length) => product * length, 1));
   const parameters = sizes.reduce((sum, size) => sum + size, 0);
   const weights = found.kind === 'gguf' || missingFiles(found.path, { weights: true }).length === 0;
-  return { name, ...found, config, parameters, weights };
+  const name = typeof model === 'string' ? model : model.name;
+  return { ...found, name, config, parameters, weights };
 }
 
 async function readConfig(found: ResolvedModel, options: ResolveOptions): Promise<ModelConfig> {

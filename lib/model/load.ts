@@ -10,7 +10,8 @@ import { configFromJson } from './config.js';
 import { endsOfFolder, endsOfGguf } from './ends.js';
 import { configFromGguf } from './gguf.js';
 import { contentHash } from './identity.js';
-import { type ResolvedModel, resolveModel } from './resolve.js';
+import { type ModelShape, type ResolvedModel, resolveModel } from './resolve.js';
+import { shapedConfig } from './shape.js';
 import { TextTokenizer } from './tokenizer.js';
 import { readTokenizerParts, type TokenizerParts } from './tokenizer-files.js';
 import { tokenizerFromGguf } from './tokenizer-gguf.js';
@@ -106,8 +107,9 @@ function inspect(path: string, options: JobOptions): Promise<FileHeader> {
 const kTokenizerFiles = ['tokenizer.json', 'tokenizer_config.json', 'vocab.json', 'merges.txt', 'vocab.txt'];
 const kNoWeights: WeightPlan = { files: [], weights: [] };
 
-async function describeFolder(folder: string, random: boolean, options: JobOptions): Promise<Description> {
-  const config = await readConfig(join(folder, 'config.json'));
+async function describeFolder(found: ResolvedModel, options: JobOptions): Promise<Description> {
+  const { path: folder, random } = found;
+  const config = (await shapedConfig(found, options)) ?? (await readConfig(join(folder, 'config.json')));
   const parts = await readTokenizerParts(folder);
   const tokenizerFiles = kTokenizerFiles.map((name) => join(folder, name)).filter((path) => existsSync(path));
   const ends = await endsOfFolder(folder);
@@ -118,9 +120,11 @@ async function describeFolder(folder: string, random: boolean, options: JobOptio
   return { config, plan, hashed: [...tokenizerFiles, ...plan.files], tokenizer: () => parts, ends };
 }
 
-async function describeGguf(path: string, random: boolean, options: JobOptions): Promise<Description> {
+async function describeGguf(found: ResolvedModel, options: JobOptions): Promise<Description> {
+  const { path, random } = found;
   const header = await inspect(path, options);
-  const config = configFromGguf(header, path, await ropeFactors(header, path, options));
+  const shaped = await shapedConfig(found, options);
+  const config = shaped ?? configFromGguf(header, path, await ropeFactors(header, path, options));
   const plan = random ? kNoWeights : planWeights(config, [{ path, header }]);
   const hasTokenizer = 'tokenizer.ggml.model' in header.metadata;
   const tokenizer = () =>
@@ -155,18 +159,18 @@ function tokenizerMaker(description: Description, resolved: ResolvedModel): () =
 }
 
 /**
- * Loads a model. `name` is a folder, a GGUF file, a Hub id (`org/name`), a known short name, or any of them after `untrained:` for random
- * weights in its shape, as transformers initialises them. float32 weights of safetensors stay mapped, all others become float32.
+ * Loads a model. `source` is a folder, a GGUF file, a Hub id (`org/name`), a known short name, or any of them after `untrained:` for random
+ * weights in its shape, or a shape of its own, as transformers initialises them. float32 weights of safetensors stay mapped, all others become float32.
  *
  * Throws ERR_NOT_FOUND (no such model, file or weight), ERR_FORMAT (a file that is not what it says), ERR_CONFIG (a model that is not
  * supported), ERR_NETWORK, ERR_IO, ERR_MEMORY or ERR_CANCELLED.
  */
-export async function loadModel(name: string, options: LoadOptions = {}): Promise<Model> {
+export async function loadModel(source: string | ModelShape, options: LoadOptions = {}): Promise<Model> {
   const seed = options.seed ?? 0;
   checkSeed(seed);
-  const resolved = await resolveModel(name, options);
+  const resolved = await resolveModel(source, options);
   const describe = resolved.kind === 'gguf' ? describeGguf : describeFolder;
-  const description = await describe(resolved.path, resolved.random, options);
+  const description = await describe(resolved, options);
   const { config, plan, hashed, ends } = description;
   const weights = resolved.random ? { untrained: seed } : 'trained';
   // The content is hashed while the compute thread reads it.
@@ -175,8 +179,9 @@ export async function loadModel(name: string, options: LoadOptions = {}): Promis
   const handle = await runJob((report) => native().createModel({ config, ...plan, seed }, report), options);
   try {
     const hash = await hashing;
-    const { source } = resolved;
-    const fields = { name, config, handle, hash, source, tokenizerParts: description.tokenizer, ends };
+    const name = typeof source === 'string' ? source : source.name;
+    const of = { source: resolved.source, tokenizerParts: description.tokenizer, ends };
+    const fields = { name, config, handle, hash, ...of };
     return new Model(fields, tokenizerMaker(description, resolved));
   } catch (error) {
     handle.dispose();

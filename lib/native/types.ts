@@ -316,6 +316,18 @@ export interface TuneResult {
   bestAt: number[];
 }
 
+/** What each lane says of each sequence, all [K, S]. */
+export interface Judgements {
+  /** Sum over its scored rows (tokens that are to be predicted, but the first of all; or the sequence itself), in nats or squared error. */
+  losses: Float64Array;
+  /** How many those are. */
+  rows: Float64Array;
+  /** Rows where the most likely token or class is the right one. */
+  correct: Float64Array;
+  /** The class or value itself; NaN where labels belong to tokens. */
+  said: Float64Array;
+}
+
 /** Memory that tuning takes, in bytes. */
 export interface Footprint {
   /** N: tokens of the smaller passes. */
@@ -599,6 +611,17 @@ export interface Native {
   laneGradients(
     args: PackedExamples & { model: ModelHandle; lanes: LanesHandle; lane: number; objective: ObjectiveName },
   ): Job<NamedTensors>;
+  /** Losses and answers sequence by sequence, of all lanes or of the base model; passes of about `tokens` tokens. */
+  judgeExamples(
+    args: PackedExamples & {
+      model: ModelHandle;
+      lanes?: LanesHandle | undefined;
+      objective: ObjectiveName;
+      tokens: number;
+      precision: Precision;
+    },
+    onProgress?: OnProgress,
+  ): Job<Judgements>;
   /** Every parameter of the model with the lane's effect in it; throws ERR_ARGUMENT for lanes with virtual tokens. */
   mergedTensors(args: {
     model: ModelHandle;

@@ -2,6 +2,7 @@
 import { methodTitle } from '../study/plan.js';
 import { ceilingText, type Results, type Summary, summarize } from '../study/results.js';
 import { pageData } from './data.js';
+import { taskTables } from './quality.js';
 import { decimals, shownRuns } from './sections.js';
 import type { PageDifferences } from './types.js';
 
@@ -23,6 +24,7 @@ export function renderMarkdown(results: Results): string {
       : '',
     page.sets.some(({ shuffled }) => shuffled) ? '> Shuffled folds: scores of slow signals are inflated.' : '',
     `## Scores\n\n${scores(summary, shown)}`,
+    quality(results),
     ...page.differences.flatMap((each) => (each.lines.length > 0 ? [`## Tuned minus untuned\n\n${gains(each)}`] : [])),
     failures(summary),
     `## How it was made\n\n${made(results)}`,
@@ -45,6 +47,19 @@ function scores(summary: Summary, shown: Set<string>): string {
     rest > 0 ? `${rest} other runs are left out.` : '',
   ];
   return `${table(['run', 'best layer', 'r', 'r / ceiling'], lines)}\n\n${notes.filter(Boolean).join(' ')}`;
+}
+
+function quality(results: Results): string {
+  const tables = taskTables(results).map(({ task, metrics, rows, best }) => {
+    const cell = (value: number, m: number) => (value === best[m] ? `${decimals(value)} (best)` : decimals(value));
+    const heads = ['run', ...metrics.map((metric) => metric.replaceAll('_', ' '))];
+    return `### ${escaped(task)}\n\n${table(
+      heads,
+      rows.map(({ title, values }) => [title, ...values.map(cell)]),
+    )}`;
+  });
+  if (tables.length === 0) return '';
+  return `## Task quality\n\nOn held-out items; untuned and untrained models without examples.\n\n${tables.join('\n\n')}`;
 }
 
 /** Each line at the layer of its largest gain. */

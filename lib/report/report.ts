@@ -11,6 +11,7 @@ import { geometrySections } from './geometry.js';
 import { Html, html } from './html.js';
 import { renderMarkdown } from './markdown.js';
 import { packBytes } from './pack.js';
+import { qualitySection } from './quality.js';
 import {
   comparisonTable,
   failures,
@@ -168,6 +169,7 @@ ${lead(results, page)}
 <section aria-labelledby="choose-title" class="choose"><h2 id="choose-title">What the figures show</h2>
 <div class="controls" id="choices"></div><div id="legend"></div>${page.left ? html`<p class="quiet">${page.left}</p>` : null}</section>
 <div class="figures">${sections.map(({ id, heading }) => figure(id, heading, id === 'curves' ? layerTable(summary, shown) : null))}</div>
+${qualitySection(results)}
 ${testsTable(results, summary, shown)}
 ${comparisonTable(results)}
 ${geometrySections(results, shown)}

@@ -12,7 +12,7 @@ import { environment } from './environment.js';
 import { type Batch, isTested, poolOf } from './plan.js';
 import type { RunRecord } from './records.js';
 import type { PreparedStudy } from './run.js';
-import { modelName, type Study } from './schema.js';
+import { modelSource, type Study } from './schema.js';
 import { encodeOptions } from './scoring.js';
 import { tuneBatch } from './training.js';
 
@@ -92,7 +92,7 @@ export async function measureSpeed(
   if (any) speed.encode = await encodeSpeed(prepared, any, job);
   if (!withModel) return speed;
   const start = performance.now();
-  using model = await loadModel(modelName(prepared.study, (tuned ?? withModel).model!), { ...job });
+  using model = await loadModel(modelSource(prepared.study, (tuned ?? withModel).model!), { ...job });
   speed.load = (performance.now() - start) / 1000;
   speed.embed = await embedSpeed(prepared, tuned ?? withModel, model, job);
   if (tuned) speed.tune = await tuneSpeed(prepared, tuned, model, job);
@@ -130,7 +130,7 @@ async function tuneSpeed(
 ) {
   const of = data[batch.data]!;
   const few = { ...batch, runs: batch.runs.slice(0, kLanes), together: null };
-  const { halving: _, patience: __, ...tune } = study.tune;
+  const { halving: _, patience: __, evaluate_every: ___, ...tune } = study.tune;
   const plain: Study = { ...study, tune };
   const stop = new AbortController();
   const seen: { done: number; at: number }[] = [];
@@ -148,7 +148,7 @@ async function tuneSpeed(
       few,
       plain,
       of.stimuli,
-      { ...training, validation: undefined },
+      { ...training, tasks: training.tasks.map((task) => ({ ...task, validation: undefined })) },
       { signal, onProgress },
     );
     for await (const { result } of parts) result.lanes.dispose();

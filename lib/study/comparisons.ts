@@ -96,8 +96,10 @@ function isCalled({ title, record }: ResultRun, text: string): boolean {
   return title === text || record.id === text || record.labels.method === text;
 }
 
-/** Of the baselines: on the same data, of the same model where there is one. */
+/** Of the baselines: on the same data, of the same model and seed where there is one. */
 function baselineOf(run: ResultRun, named: readonly ResultRun[]): ResultRun | undefined {
   const same = named.filter(({ record }) => record.data.hash === run.record.data.hash);
-  return same.find(({ record }) => record.labels.model === run.record.labels.model) ?? same[0];
+  const { model, seed } = run.record.labels;
+  const ofModel = same.filter(({ record }) => record.labels.model === model);
+  return ofModel.find(({ record }) => record.labels.seed === seed) ?? ofModel[0] ?? same[0];
 }

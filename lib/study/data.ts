@@ -59,7 +59,7 @@ function simulatedData(study: Study, entry: DataEntry, models: ReadonlyMap<strin
   const { stimuli, rows } = simulatedStimuli(options.kind);
   const mode = entry.subjects ?? 'mean';
   const perSubject = mode === 'mean' ? 1 : mode === 'each' ? options.subjects : options.subjects + 1;
-  const planted = models.get(study.models[0]!) ?? '';
+  const planted = models.get(study.models[0]!.name) ?? '';
   const align = options.kind === 'words' ? study.align : null;
   const hash = contentId({
     options,

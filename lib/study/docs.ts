@@ -21,6 +21,7 @@ function titleOf(name: string, { properties }: JsonSchema): string {
   const method = (properties!.method as JsonSchema | undefined)?.const;
   if (method !== undefined) return `The method \`${method}\``;
   if (name === 'data_set') return 'A data set of `data`';
+  if (name === 'task') return 'A task of `tasks`';
   if (name === 'control') return properties!.file ? 'A control from a file' : 'A control of `controls`';
   return `\`${name}\``;
 }

@@ -23,8 +23,9 @@ import { type Computed, isOfTheRun } from './loop.js';
 import type { StudyModel } from './models.js';
 import { Clock, divergence, recordOf, scoresOf, summaryOf, tuningOf } from './outcome.js';
 import { type Batch, poolOf, type Run, titleOf } from './plan.js';
+import { qualityOf } from './quality.js';
 import type { Environment, RunRecord, Scores } from './records.js';
-import { modelName, type Study, studyPath } from './schema.js';
+import { modelSource, type Study, studyPath } from './schema.js';
 import { encodeOptions } from './scoring.js';
 import type { NewRun } from './store.js';
 import { type Training, type TunedPart, tuneBatch } from './training.js';
@@ -101,7 +102,7 @@ export class Engine implements Disposable {
   async #model(name: string, seed: number): Promise<Model> {
     if (this.#loaded?.name === name && this.#loaded.seed === seed) return this.#loaded.model;
     this.dispose();
-    const model = await loadModel(modelName(this.#options.study, name), { seed, ...this.#job() });
+    const model = await loadModel(modelSource(this.#options.study, name), { seed, ...this.#job() });
     this.#loaded = { name, seed, model };
     return model;
   }
@@ -118,11 +119,12 @@ export class Engine implements Disposable {
   /** A simulated subject has a layer of the study's first model, as the study names it, planted in its responses. */
   async #simulate(data: StudyData): Promise<Dataset> {
     const { study } = this.#options;
-    const [features] = await this.#features(await this.#model(study.models[0]!, 0), data.stimuli, data.rows);
+    const planted = study.models[0]!.name;
+    const [features] = await this.#features(await this.#model(planted, 0), data.stimuli, data.rows);
     try {
       const options = { ...parseSimulated(data.entry.dataset), mode: data.entry.subjects ?? ('mean' as const) };
       const values = { data: features!.toArray(), shape: features!.shape };
-      return simulateDataset(data.stimuli, values, { ...options, model: study.models[0]! });
+      return simulateDataset(data.stimuli, values, { ...options, model: planted });
     } finally {
       features?.dispose();
     }
@@ -233,14 +235,21 @@ export class Engine implements Disposable {
   /** The runs of lanes that were tuned together, or of the model as it is. */
   async #part(model: Model, batch: Batch, dataset: Dataset, part: TunedPart | undefined, clock: Clock) {
     const lanes = part?.result.lanes;
+    const { study, training } = this.#options;
+    const measured = await qualityOf(model, batch, study, dataset.stimuli, training, part?.result, this.#job());
+    clock.lap('evaluate');
     const features = await this.#features(model, dataset.stimuli, dataset.responses.rows, lanes);
     clock.lap('embed');
     const runs = await this.#scoreLanes(batch, dataset, features, part, clock);
     return runs.map((run, i): NewRun => {
-      if (!part || run.record.status !== 'done') return run;
+      if (run.record.status !== 'done') return run;
+      if (!part) return { ...run, quality: measured[0] };
       const { run: of, lane } = part.runs[i]!;
       const { adapter } = methodOf(of.tuning!.method!);
-      return adapter ? { ...run, saveAdapter: (folder) => saveAdapter(model, lanes!, lane, folder) } : run;
+      const quality = measured[lane];
+      return adapter
+        ? { ...run, quality, saveAdapter: (folder) => saveAdapter(model, lanes!, lane, folder) }
+        : { ...run, quality };
     });
   }
 

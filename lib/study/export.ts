@@ -35,11 +35,12 @@ const kStats: typeof kColumns = [
 
 /** What tells runs apart in some studies only. */
 function labelColumns({ runs }: Results): typeof kColumns {
-  const has = (key: 'fraction' | 'data') => runs.some(({ record }) => record.labels[key] !== undefined);
+  const has = (key: 'fraction' | 'data' | 'task') => runs.some(({ record }) => record.labels[key] !== undefined);
   return [
     ...(has('fraction')
       ? [['fraction', (row: ScoreRow) => plain(row.fraction ?? 1)] as (typeof kColumns)[number]]
       : []),
+    ...(has('task') ? [['task', (row: ScoreRow) => row.task ?? ''] as (typeof kColumns)[number]] : []),
     ...(has('data') ? [['data', (row: ScoreRow) => row.data ?? ''] as (typeof kColumns)[number]] : []),
   ];
 }

@@ -23,7 +23,7 @@ export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<stri
   if (data.measured) checkGeometry(study, data.measured.targets);
   if (!data.simulated) return;
   const planted = parseSimulated(data.entry.dataset).layer ?? 0;
-  const last = layers === 'all' ? models.get(study.models[0]!)!.config.layers : layers.length - 1;
+  const last = layers === 'all' ? models.get(study.models[0]!.name)!.config.layers : layers.length - 1;
   if (planted > last) throw expected('layer', `a number from 0 to ${last} for the simulated subject`, planted);
 }
 

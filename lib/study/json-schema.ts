@@ -5,11 +5,12 @@ import { studySchema } from './schema.js';
 import { control } from './schema-controls.js';
 import { method } from './schema-methods.js';
 import { dataSet } from './schema-sections.js';
+import { task } from './schema-tasks.js';
 
 export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
 /** Schemas that stand in several places; each is written once. */
-const kShared: Record<string, z.core.$ZodType> = { method, control, data_set: dataSet };
+const kShared: Record<string, z.core.$ZodType> = { method, control, data_set: dataSet, task };
 
 /** Made of the zod schema that reads studies; schema/study.schema.json is this, printed. */
 export function studyJsonSchema(): JsonSchema {

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeModel, type ModelDescription } from '../model/describe.js';
 import { contentHash } from '../model/identity.js';
-import { type ResolveOptions, resolveModel } from '../model/resolve.js';
+import { type ModelShape, type ResolveOptions, resolveModel } from '../model/resolve.js';
 import { ioError } from './atomic.js';
 
 /** A model that a study names. */
@@ -15,15 +15,16 @@ export interface StudyModel extends ModelDescription {
 const kDeciding = /^(tokenizer|tokenizer_config|vocab)\.json$|^(merges|vocab)\.txt$/;
 
 /** Finds a model, downloading it where needed, and hashes its files. Throws what `resolveModel` throws. */
-export async function findModel(name: string, options: ResolveOptions = {}): Promise<StudyModel> {
+export async function findModel(name: string | ModelShape, options: ResolveOptions = {}): Promise<StudyModel> {
   const found = await resolveModel(name, options);
-  const described = { ...(await describeModel(name, options)), ...found };
+  const { config: _, ...place } = found;
+  const described = { ...(await describeModel(name, options)), ...place };
   const files = found.kind === 'gguf' ? [found.path] : await filesOf(found.path, found.random);
   try {
     const hash = await contentHash([described.config, found.random ? 'random' : 'trained'], files, options.signal);
     return { ...described, hash };
   } catch (error) {
-    throw options.signal?.aborted ? error : ioError(error, `read the files of ${name}`);
+    throw options.signal?.aborted ? error : ioError(error, `read the files of ${described.name}`);
   }
 }
 

@@ -3,7 +3,7 @@ import { CortuneError, expected } from '../errors.js';
 import type { JobOptions } from '../native/jobs.js';
 import { collectGarbage, type Freed, type GcOptions } from './gc.js';
 import { openQuery, type Query, type QueryOptions, type QueryValue } from './query.js';
-import type { RunRecord, StudyRecord } from './records.js';
+import type { QualityRow, RunRecord, StudyRecord } from './records.js';
 import { type ScoreRow, scoreRows } from './results.js';
 import { kRunName, Store } from './store.js';
 import { type Verification, verifyStore } from './verify.js';
@@ -70,8 +70,13 @@ export class ResultStore {
     return this.#store.losses(checkId(id));
   }
 
+  /** How well a run does its tasks on held-out items; empty where none has any. */
+  async quality(id: string): Promise<QualityRow[]> {
+    return this.#store.quality(checkId(id));
+  }
+
   /**
-   * SQL over the tables runs, scores, folds, losses, decode, labels, rsa and studies, all rows at once.
+   * SQL over the tables runs, scores, folds, losses, quality, decode, labels, rsa and studies, all rows at once.
    * @throws RangeError (ERR_ARGUMENT) for SQL that cannot be run, with the tables and columns there are; ERR_CANCELLED.
    */
   async query(sql: string, options: QueryOptions = {}): Promise<QueryResult> {

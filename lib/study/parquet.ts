@@ -163,7 +163,7 @@ async function fillSegment(
     const record = await store.run(id);
     if (!record) continue;
     const scores = record.status === 'done' ? await store.scores(id) : undefined;
-    const run = { record, scores, losses: await store.losses(id) };
+    const run = { record, scores, losses: await store.losses(id), quality: await store.quality(id) };
     for (const [table, columns] of tables) addRows(table, columns, run);
   }
   for (const [table, columns] of tables) await writeTable(join(folder, name, `${table}.parquet`), columns);

@@ -4,9 +4,10 @@ import { methodOf } from '../tune/methods.js';
 import type { RunOptions } from '../tune/runs.js';
 import { contentId } from './hash.js';
 import { kFormat, type RunKey, type RunLabels } from './records.js';
-import type { Study } from './schema.js';
+import { isRandom, type Study, untrainedOf } from './schema.js';
 import type { ControlEntry } from './schema-controls.js';
 import { isTuned, type MethodEntry } from './schema-methods.js';
+import { kStimuli, type TaskEntry } from './schema-tasks.js';
 import { type Lane, lanesOf } from './study-lanes.js';
 
 /** Lanes that are tuned together at most; memory may allow fewer (see cost.ts). */
@@ -32,6 +33,8 @@ export interface Batch {
   control: ControlEntry | null;
   /** Random weights of an untrained model. */
   seed: number;
+  /** Which of the study's tasks it learns; 0 where nothing is tuned. */
+  task: number;
   /** Draws the order of the texts. */
   dataSeed: number;
   /** Share of the tuning texts. */
@@ -62,28 +65,28 @@ export interface Known {
 export function modelsOf(study: Study): string[] {
   const untrained = study.methods.some((entry) => entry.method === 'untrained');
   const trained = study.methods.some((entry) => entry.method !== 'untrained');
-  return study.models.flatMap((name) => [...(trained ? [name] : []), ...(untrained ? [untrainedOf(name)] : [])]);
+  const names = study.models.flatMap(({ name }) => [
+    ...(trained ? [name] : []),
+    ...(untrained ? [untrainedOf(study, name)] : []),
+  ]);
+  return [...new Set(names)];
 }
 
 /** Files that a study names and whose content decides results. */
-export function filesOf({ tune, controls, decode }: Study): string[] {
-  const named = [tune.text, tune.validation, decode?.labels, ...controls.map(({ file }) => file)];
-  return [...new Set(named.filter((path) => path !== undefined))];
-}
-
-/** `untrained:NAME`, once. */
-export function untrainedOf(name: string): string {
-  return name.startsWith('untrained:') ? name : `untrained:${name}`;
+export function filesOf({ tasks, controls, decode }: Study): string[] {
+  const ofTasks = tasks.flatMap(({ text, validation, test }) => [text, validation, test]);
+  const named = [...ofTasks, decode?.labels, ...controls.map(({ file }) => file)];
+  return [...new Set(named.filter((path) => path !== undefined && path !== kStimuli))] as string[];
 }
 
 /** Expands a study. Pure: the same study, data and models give the same ids on every machine. */
 export function makePlan(study: Study, known: Known): Plan {
   const planner = new Planner(study, known);
   for (const [d] of known.data.entries()) for (const control of study.controls) planner.control(d, control);
-  for (const model of study.models)
+  for (const { name: model } of study.models)
     for (const [d] of known.data.entries()) {
       for (const entry of study.methods) planner.asItIs(d, model, entry);
-      planner.tuned(d, model);
+      for (const [t] of study.tasks.entries()) planner.tuned(d, model, t);
     }
   return { study, batches: planner.batches, runs: planner.batches.flatMap((batch) => batch.runs) };
 }
@@ -114,25 +117,31 @@ class Planner {
     this.#add({ data, method: entry.name, control: entry }, [run]);
   }
 
-  /** `untuned` and `untrained` models: nothing is tuned. */
+  /** `untuned` and `untrained` models: nothing is tuned. Random weights are drawn by each seed. */
   asItIs(data: number, model: string, entry: MethodEntry): void {
+    if (isTuned(entry)) return;
+    const name = entry.method === 'untrained' ? untrainedOf(this.#study, model) : model;
     const labels = { ...this.#labels(data), model, method: entry.name ?? entry.method };
-    if (entry.method === 'untuned')
-      this.#add({ data, model, method: 'untuned' }, [named(labels, this.#key(data, model, 'untuned', null))]);
-    if (entry.method !== 'untrained') return;
-    const untrained = untrainedOf(model);
-    for (const seed of this.#study.seeds)
-      this.#add({ data, model: untrained, method: 'untrained', seed }, [
-        named({ ...labels, seed }, this.#key(data, untrained, 'untrained', { seed })),
-      ]);
+    const quality = this.#quality(this.#study.tasks.filter(({ label }) => label === undefined));
+    const add = (seed: number | null) => {
+      const key = this.#key(data, name, entry.method, seed === null ? null : { seed });
+      const run = named({ ...labels, seed }, { ...key, ...quality });
+      this.#add({ data, model: name, method: entry.method, seed: seed ?? 0 }, [run]);
+    };
+    if (isRandom(this.#study, name)) for (const seed of this.#study.seeds) add(seed);
+    else add(null);
   }
 
-  /** Lanes share the texts and their order, so a batch holds runs of one seed and fraction. Methods that do not stack run alone. */
-  tuned(data: number, model: string): void {
+  /**
+   * Lanes share the texts and their order, so a batch holds runs of one task, seed and fraction; and of one model, so of one seed where weights
+   * are random. Methods that do not stack run alone.
+   */
+  tuned(data: number, model: string, task: number): void {
     const { methods, seeds, fractions, tune } = this.#study;
+    const random = isRandom(this.#study, model);
     const orders =
-      tune.data_seed === undefined
-        ? seeds.map((seed) => ({ order: seed, seeds: [seed] }))
+      tune.data_seed === undefined || random
+        ? seeds.map((seed) => ({ order: tune.data_seed ?? seed, seeds: [seed] }))
         : [{ order: tune.data_seed, seeds }];
     for (const fraction of fractions)
       for (const { order, seeds: own } of orders) {
@@ -140,22 +149,47 @@ class Planner {
           .filter(isTuned)
           .flatMap((entry) => own.flatMap((seed) => lanesOf(entry, seed, this.#study)));
         for (const group of laneGroups(lanes, tune.halving !== undefined)) {
-          const runs = group.map((lane) => this.#lane(data, model, fraction, lane));
+          const runs = group.map((lane) => this.#lane(data, model, task, fraction, lane));
           const together = tune.halving === undefined ? null : this.#together(runs);
-          this.#add(
-            { data, model, method: group[0]!.entry.method, dataSeed: order, fraction, together },
-            together ?? runs,
-          );
+          const seed = random ? own[0]! : 0;
+          const { method } = group[0]!.entry;
+          this.#add({ data, model, method, task, seed, dataSeed: order, fraction, together }, together ?? runs);
         }
       }
   }
 
-  #lane(data: number, model: string, fraction: number, lane: Lane): Run {
-    const labels = { ...this.#labels(data), ...lane.labels, model, ...(fraction < 1 && { fraction }) };
-    const texts = { text: this.#study.tune.text, validation: this.#study.tune.validation };
-    const files = Object.entries(texts).flatMap(([key, path]) => (path === undefined ? [] : [[key, this.#file(path)]]));
-    const tune = { ...lane.key, ...Object.fromEntries(files), ...(fraction < 1 && { fraction }) };
-    return named(labels, this.#key(data, model, lane.entry.method, tune), lane.tuning);
+  #lane(data: number, model: string, number: number, fraction: number, lane: Lane): Run {
+    const task = this.#study.tasks[number]!;
+    const several = this.#study.tasks.length > 1 && { task: task.name };
+    const labels = { ...this.#labels(data), ...lane.labels, model, ...(fraction < 1 && { fraction }), ...several };
+    const tune = { ...lane.key, ...this.#learnt(task), ...(fraction < 1 && { fraction }) };
+    const key = this.#key(data, model, lane.entry.method, tune);
+    return named(labels, { ...key, ...this.#quality([task]) }, lane.tuning);
+  }
+
+  /** What of a task decides what is learnt. */
+  #learnt({ text, column, prompt, completion, label, objective, validation, limit }: TaskEntry) {
+    return {
+      ...{ column, prompt, completion, label, objective, limit },
+      ...(text !== kStimuli && { text: this.#file(text) }),
+      ...(validation !== undefined && { validation: this.#file(validation) }),
+    };
+  }
+
+  /** What decides the quality of a run; nothing where no task has a test. */
+  #quality(tasks: readonly TaskEntry[]): Pick<RunKey, 'quality'> {
+    const { packing, block } = this.#study.tune;
+    const tested = tasks.flatMap(({ test, column, prompt, completion, label, choices, metrics, objective, limit }) =>
+      test === undefined
+        ? []
+        : [
+            {
+              ...{ test: this.#file(test), packing, block },
+              ...{ column, prompt, completion, label, choices, metrics, objective, limit },
+            },
+          ],
+    );
+    return tested.length > 0 ? { quality: tested } : {};
   }
 
   /** Where halving compares runs, each one's result depends on all of them. */
@@ -167,7 +201,7 @@ class Planner {
   #add(batch: Pick<Batch, 'data' | 'method'> & Partial<Batch>, runs: Run[]): void {
     const fresh = runs.filter((run) => !this.#seen.has(run.id) && this.#seen.add(run.id));
     if (fresh.length === 0) return;
-    const rest = { model: null, control: null, seed: 0, dataSeed: 0, fraction: 1, together: null };
+    const rest = { model: null, control: null, seed: 0, task: 0, dataSeed: 0, fraction: 1, together: null };
     this.batches.push({ ...rest, ...batch, runs: fresh });
   }
 
@@ -178,6 +212,7 @@ class Planner {
   }
 
   #file(path: string): string {
+    if (path === kStimuli) return kStimuli;
     const hash = this.#known.files?.get(path);
     if (hash === undefined) throw new RangeError(`Expected the hash of ${path} among the known files`);
     return hash;
@@ -256,12 +291,13 @@ export function runTitle(labels: RunLabels): string {
 
 /** `lora lr 1e-3 rank 8` */
 export function methodTitle(labels: RunLabels): string {
-  const { method, lr, rank, fraction } = labels;
+  const { method, lr, rank, fraction, task } = labels;
   return [
     method.replace('_', ' '),
     lr === null ? '' : `lr ${rateText(lr)}`,
     rank === null ? '' : `rank ${rank}`,
     fraction === undefined ? '' : `${Number((100 * fraction).toPrecision(6))} % of the text`,
+    task === undefined ? '' : `task ${task}`,
   ]
     .filter(Boolean)
     .join(' ');

@@ -22,6 +22,8 @@ export interface RunKey {
   /** Absent unless the study asks for them. */
   decode?: Record<string, unknown> | undefined;
   rsa?: Record<string, unknown> | undefined;
+  /** What its task quality is measured on, task by task; absent where no task has a test. */
+  quality?: Record<string, unknown>[] | undefined;
   /** Options of a control, or the SHA-256 of its file; absent for one as it is. */
   control?: Record<string, unknown> | undefined;
 }
@@ -38,6 +40,8 @@ export interface RunLabels {
   fraction?: number | undefined;
   /** The data set, where a study has several. */
   data?: string | undefined;
+  /** What a tuned run learnt, where a study has several tasks. */
+  task?: string | undefined;
 }
 
 export interface DataSummary {
@@ -172,12 +176,37 @@ export interface ScoreStats {
   upper: number[];
 }
 
+/** quality.json: how well a run does a task, on its held-out items. */
+export interface QualityRow {
+  task: string;
+  metric: string;
+  /** NaN where it could not be computed. */
+  value: number;
+  /** Items that it is over; of losses and token accuracy, tokens. */
+  items: number;
+}
+
 const kStats = ['p', 'fdr', 'pMax', 'lower', 'upper'] as const;
 const kNumbers = ['ceilings', 'r', 'r2', 'alpha', 'foldR', 'foldR2', 'foldAlpha'] as const;
 
 /** NaN is null in JSON; every other number comes back exactly. */
 export function encodeScores(scores: Scores): string {
-  return `${JSON.stringify(scores, (_, value) => (typeof value === 'number' && !Number.isFinite(value) ? null : value))}\n`;
+  return `${JSON.stringify(scores, noNan)}\n`;
+}
+
+function noNan(_: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isFinite(value) ? null : value;
+}
+
+/** One row a line inside a list. */
+export function encodeQuality(rows: readonly QualityRow[]): string {
+  return `[\n${rows.map((row) => JSON.stringify(row, noNan)).join(',\n')}\n]\n`;
+}
+
+/** Throws when the text is no list of rows. */
+export function decodeQuality(text: string): QualityRow[] {
+  const rows = JSON.parse(text) as (Omit<QualityRow, 'value'> & { value: number | null })[];
+  return rows.map((row) => ({ ...row, value: row.value ?? Number.NaN }));
 }
 
 /** Throws when the text is not JSON or the arrays do not fit together. */

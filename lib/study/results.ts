@@ -2,7 +2,7 @@
 import type { Space } from '../data/space.js';
 import { CortuneError } from '../errors.js';
 import { methodTitle, runTitle } from './plan.js';
-import type { RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
+import type { QualityRow, RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
 import { readSpaces } from './spaces.js';
 import { Store } from './store.js';
 
@@ -12,12 +12,13 @@ export interface ResultRun {
   title: string;
   scores?: Scores | undefined;
   losses: number[];
+  quality: QualityRow[];
 }
 
 export interface Results {
   folder: string;
   studies: StudyRecord[];
-  /** Sorted by model, method, learning rate, rank, seed. */
+  /** Sorted by model, task, method, learning rate, rank, seed. */
   runs: ResultRun[];
   /** Where the targets of a data set (by its hash) lie in images; absent unless they were asked for. */
   spaces?: ReadonlyMap<string, Space[]>;
@@ -38,7 +39,8 @@ export async function readResults(
   const runs: ResultRun[] = [];
   for (const record of records.sort(inOrder)) {
     const scores = record.status === 'done' ? await store.scores(record.id) : undefined;
-    runs.push({ record, title: runTitle(record.labels), scores, losses: await store.losses(record.id) });
+    const [losses, quality] = [await store.losses(record.id), await store.quality(record.id)];
+    runs.push({ record, title: runTitle(record.labels), scores, losses, quality });
   }
   return { folder, studies, runs };
 }
@@ -76,6 +78,7 @@ function inOrder(a: RunRecord, b: RunRecord): number {
     compare(p.model, q.model) ||
     compare(p.data ?? '', q.data ?? '') ||
     place(p) - place(q) ||
+    compare(p.task ?? '', q.task ?? '') ||
     compare(p.method, q.method) ||
     (p.fraction ?? 1) - (q.fraction ?? 1) ||
     (p.rank ?? 0) - (q.rank ?? 0) ||
@@ -101,6 +104,8 @@ export interface ScoreRow {
   fraction?: number | undefined;
   /** The data set, where a study has several. */
   data?: string | undefined;
+  /** What a tuned run learnt, where a study has several tasks. */
+  task?: string | undefined;
   layer: number;
   target: string;
   subject: string;
@@ -187,7 +192,7 @@ export function summaryTargets(scores: Scores): number[] {
 }
 
 /** A run in one line. */
-export function summaryRow({ record, title, scores }: Omit<ResultRun, 'losses'>): SummaryRow {
+export function summaryRow({ record, title, scores }: Omit<ResultRun, 'losses' | 'quality'>): SummaryRow {
   const head = { run: record.id, title, method: methodTitle(record.labels), status: record.status };
   if (!scores) {
     const none = { layers: [], r: [], bestLayer: Number.NaN, bestR: Number.NaN, bestNormalized: Number.NaN };
@@ -201,7 +206,7 @@ export function summaryRow({ record, title, scores }: Omit<ResultRun, 'losses'>)
 }
 
 /** Mean over targets per layer, best layers, ceiling. */
-export function summarize(results: { runs: readonly Omit<ResultRun, 'losses'>[] }): Summary {
+export function summarize(results: { runs: readonly Omit<ResultRun, 'losses' | 'quality'>[] }): Summary {
   const rows = results.runs.map(summaryRow);
   const first = results.runs.find((run) => run.scores)?.scores;
   if (!first) return { rows, ceiling: Number.NaN, ceilings: [], over: 'no targets' };

@@ -15,8 +15,9 @@ import { findModel, type StudyModel } from './models.js';
 import { type Batch, filesOf, makePlan, modelsOf, type Plan } from './plan.js';
 import { kFormat } from './records.js';
 import { type Results, readResults } from './results.js';
-import { modelName, readStudy, type Study, studyPath } from './schema.js';
+import { modelSource, readStudy, type Study, studyPath } from './schema.js';
 import { isTuned } from './schema-methods.js';
+import { kStimuli } from './schema-tasks.js';
 import { saveSpaces } from './spaces.js';
 import { Store } from './store.js';
 import { readTraining, type Training } from './training.js';
@@ -78,7 +79,7 @@ export async function prepareStudy(
   const study = { ...(await readStudy(source)), ...options.as };
   const models = new Map<string, StudyModel>();
   for (const name of modelsOf(study)) {
-    const model = await findModel(modelName(study, name), options);
+    const model = await findModel(modelSource(study, name), options);
     if (model.config.family === 'bert') refuseEncoder(study, name);
     models.set(name, model);
   }
@@ -122,9 +123,11 @@ async function hashesOf(study: Study): Promise<Map<string, string>> {
 
 /** An encoder sees what comes after, so neither causal tuning nor cumulative context fit it. */
 function refuseEncoder(study: Study, name: string): void {
-  const { objective, label } = study.tune;
-  const causal = objective === 'causal' || (objective === undefined && study.tune.text === undefined);
-  const tuned = causal && label === undefined ? study.methods.find(isTuned) : undefined;
+  const causal = study.tasks.some(
+    ({ objective, text, label }) =>
+      label === undefined && (objective === 'causal' || (objective === undefined && text === kStimuli)),
+  );
+  const tuned = causal ? study.methods.find(isTuned) : undefined;
   if (!tuned && study.embed.context === 'none') return;
   const wrong = tuned ? `method \`${tuned.method}\`` : '`embed.context: cumulative`';
   throw new CortuneError(

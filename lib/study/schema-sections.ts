@@ -9,7 +9,7 @@ import { kContexts, kPools } from '../embed/embed.js';
 import { kDefaultAlphas, parseAlphas } from '../encode/alphas.js';
 import { parseFolds } from '../encode/folds.js';
 import { kPrecisions } from '../precision.js';
-import { kObjectives, kPackings } from '../tune/examples.js';
+import { kPackings } from '../tune/examples.js';
 import { parseMemory } from '../tune/memory.js';
 import { kSchedules } from '../tune/schedule.js';
 
@@ -60,27 +60,43 @@ const modelFamily = section('a model', {
     .refine((name) => name.includes('{size}'), { error: 'the name of a model with {size} in it' })
     .describe('A name with {size} in it.'),
   size: listOf(label, 'sizes').describe('What {size} stands for, one model each.'),
-}).transform(({ model, size }) => size.map((each) => model.replaceAll('{size}', each)));
+}).transform(({ model, size }) => size.map((each): ModelEntry => ({ name: model.replaceAll('{size}', each) })));
+/** Random weights in a shape of its own. */
+const modelShape = section('a model', {
+  name: text('a name').describe('What tables call it.'),
+  config: z
+    .union([text('a file'), z.record(z.string(), z.unknown())], { error: 'a config.json, or a mapping of its keys' })
+    .describe(
+      "A config.json, or its keys: `{model_type: gpt2, n_embd: 128, n_layer: 4, n_head: 4}`. The vocabulary is the tokenizer's where it is left out.",
+    ),
+  tokenizer: text('the name of a model').describe(
+    'A model whose tokenizer is taken: a short name, Hub id, folder or GGUF file.',
+  ),
+});
+const namedModel = text('the name of a model').transform((name) => ({ name }));
+export interface ModelEntry {
+  name: string;
+  /** Of a model with random weights that the study gives the shape of. */
+  config?: string | Record<string, unknown>;
+  tokenizer?: string;
+}
 export const models = listOf(
-  z.union([text('the name of a model'), modelFamily], { error: 'the name of a model' }),
+  written(
+    z.union([namedModel, modelFamily, modelShape], { error: 'the name of a model, or a mapping' }),
+    text('the name of a model'),
+    modelFamily,
+    modelShape,
+  ),
   'names of models',
-).transform((names) => [...new Set(names.flat())]);
+).transform((entries) => {
+  const all: ModelEntry[] = entries.flat();
+  return [...new Map(all.map((entry) => [entry.name, entry])).values()];
+});
 
 export const tune = section('`tune`', {
-  text: text('a file')
-    .optional()
-    .describe('What to learn: .txt, .jsonl, .csv, .tsv or .parquet; by default the texts of the stimuli.'),
-  column: text('a column').optional().describe('Column of the texts in that file.'),
-  prompt: text('a column').optional().describe('Column of prompts, with `completion`.'),
-  completion: text('a column').optional().describe('Column of completions: they alone are learnt.'),
-  label: text('a column').optional().describe('Column of classes or values to predict from the texts.'),
-  objective: oneOf(kObjectives)
-    .optional()
-    .describe('What is learnt; by default by the labels, else `causal`, for encoders `masked`.'),
-  validation: text('a file').optional().describe('Held-out texts, a file as `text`.'),
   evaluate_every: integer(1, 1_000_000)
     .optional()
-    .describe('Updates between evaluations; by default a tenth of the steps.'),
+    .describe("Updates between evaluations on a task's `validation`; by default a tenth of the steps."),
   patience: integer(1, 1_000_000)
     .optional()
     .describe('Evaluations without a better loss that end a run; its best state is kept.'),
@@ -98,7 +114,9 @@ export const tune = section('`tune`', {
   accumulate: integer(1, 4096).default(1).describe('Passes whose gradients add up to one update.'),
   packing: oneOf(kPackings)
     .default('blocks')
-    .describe('`blocks`: the texts joined and cut into `block` tokens; `texts`: one sequence a text or passage.'),
+    .describe(
+      '`blocks`: plain texts joined and cut into `block` tokens; `texts`: one sequence a text or passage. Completions and labelled texts are one each.',
+    ),
   block: integer(2, 1 << 20)
     .default(128)
     .describe('Tokens of a block.'),
@@ -119,24 +137,12 @@ export const tune = section('`tune`', {
     .describe('Compute blocks again in the backward pass: less memory, more time, same losses.'),
   precision: oneOf(kPrecisions).default('fp32').describe("Products with the model's weights: float32, or bfloat16."),
 }).superRefine((tune, context) => {
-  const needs = (key: 'evaluate_every' | 'patience' | 'rungs', other: 'validation' | 'halving') => {
-    if (tune[key] !== undefined && tune[other] === undefined)
-      context.addIssue({
-        code: 'custom',
-        path: [key],
-        message: `Expected \`tune.${other}\` beside \`tune.${key}\`, got none`,
-      });
-  };
-  needs('evaluate_every', 'validation');
-  needs('patience', 'validation');
-  needs('rungs', 'halving');
-  for (const key of ['column', 'prompt', 'completion', 'label'] as const)
-    if (tune[key] !== undefined && tune.text === undefined)
-      context.addIssue({
-        code: 'custom',
-        path: [key],
-        message: `Expected \`tune.text\` to name the file of the column \`${tune[key]}\`, got none`,
-      });
+  if (tune.rungs !== undefined && tune.halving === undefined)
+    context.addIssue({
+      code: 'custom',
+      path: ['rungs'],
+      message: 'Expected `tune.halving` beside `tune.rungs`, got none',
+    });
 });
 
 export const embed = section('`embed`', {

@@ -3,9 +3,22 @@ import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { integer, listOf, parseDescription, readDescription, real, section, text } from '../config.js';
 import { CortuneError } from '../errors.js';
+import type { ModelShape } from '../model/resolve.js';
 import { type ControlEntry, control, controlNames } from './schema-controls.js';
 import { gridSize, isTuned, type MethodEntry, method } from './schema-methods.js';
-import { align, type DataEntry, data, decode, embed, encode, models, rsa, stats, tune } from './schema-sections.js';
+import {
+  align,
+  type DataEntry,
+  data,
+  decode,
+  embed,
+  encode,
+  models,
+  rsa,
+  stats,
+  tune as tuneSection,
+} from './schema-sections.js';
+import { kStimuli, type TaskEntry, task } from './schema-tasks.js';
 
 const kMaxRuns = 100_000;
 
@@ -18,7 +31,7 @@ export const studySchema = section('the study', {
   description: text().optional().describe('For people; decides nothing.'),
   data: data.describe('A data set, or a list of them.'),
   models: models.describe(
-    'Models: a short name, Hub id, folder or GGUF file; `untrained:NAME` for random weights; or a list.',
+    'Models: a short name, Hub id, folder or GGUF file; `untrained:NAME` for random weights, or a mapping with a shape of their own; or a list.',
   ),
   methods: listOf(method, 'methods').describe(
     'How the models are tuned: names of methods, or mappings with their options.',
@@ -31,7 +44,10 @@ export const studySchema = section('the study', {
     .describe(
       'Shares of the tuning texts that tuned runs learn from: every one is a run. Smaller ones are parts of larger ones.',
     ),
-  tune: tune.prefault({}).describe('How tuned runs learn.'),
+  tasks: listOf(task, 'tasks', 100)
+    .prefault([kStimuli])
+    .describe('What tuned runs learn, and how well they do it is measured: every task is a run.'),
+  tune: tuneSection.prefault({}).describe('How tuned runs learn.'),
   embed: embed.prefault({}).describe('How stimuli are read.'),
   align: align.prefault({}).describe('Words to volumes; not used for trials.'),
   encode: encode.prefault({}).describe('How responses are predicted.'),
@@ -46,6 +62,7 @@ export const studySchema = section('the study', {
     .default([])
     .describe('What predicts responses without any model: names, or mappings.'),
 }).superRefine((study, context) => {
+  checkTasks(study, context);
   // Entries that are wrong have no axes, and are told of already.
   if (!study.methods.every(({ axes }) => Array.isArray(axes))) return;
   const runs = countRuns(study);
@@ -57,20 +74,40 @@ export const studySchema = section('the study', {
     });
 });
 
+/** Names of tasks are told apart, and each has what stops its runs. */
+function checkTasks(
+  { tasks, tune }: { tasks: TaskEntry[]; tune: z.output<typeof tuneSection> },
+  context: z.core.$RefinementCtx,
+): void {
+  const issue = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message });
+  for (const [i, { name, validation }] of tasks.entries()) {
+    if (tasks.findIndex((other) => other.name === name) < i)
+      issue(['tasks', i, 'name'], `Expected tasks of different names, got \`${name}\` twice`);
+    for (const key of ['evaluate_every', 'patience'] as const)
+      if (tune[key] !== undefined && validation === undefined)
+        issue(['tune', key], `Expected \`validation\` of the task \`${name}\` beside \`tune.${key}\`, got none`);
+  }
+}
+
 export type StudyFile = z.output<typeof studySchema>;
 
 /** Runs a study stands for, from the lengths of its lists. */
 function countRuns(study: {
   data: DataEntry[];
-  models: string[];
+  models: { name: string }[];
   methods: MethodEntry[];
   seeds: number[];
   fractions: number[];
+  tasks: TaskEntry[];
   controls: ControlEntry[];
 }): number {
   const seeds = study.seeds.length;
   const each = study.methods.map((entry) =>
-    isTuned(entry) ? gridSize(entry) * seeds * study.fractions.length : entry.method === 'untrained' ? seeds : 1,
+    isTuned(entry)
+      ? gridSize(entry) * seeds * study.fractions.length * study.tasks.length
+      : entry.method === 'untrained'
+        ? seeds
+        : 1,
   );
   const all = study.models.length * each.reduce((sum, count) => sum + count, 0) + study.controls.length;
   return study.data.length * all;
@@ -119,8 +156,30 @@ export function studyPath(study: Study, path: string): string {
   return resolve(study.folder, path);
 }
 
-/** A model's name as it is: paths in a study are relative to its file. */
-export function modelName(study: Study, name: string): string {
+const kUntrained = 'untrained:';
+
+/** Has a model of the study random weights, drawn by a seed? */
+export function isRandom(study: Study, name: string): boolean {
+  return name.startsWith(kUntrained) || study.models.some((model) => model.name === name && model.config !== undefined);
+}
+
+/** What the random twin of a model is called: `untrained:NAME`; a model of random weights is its own. */
+export function untrainedOf(study: Study, name: string): string {
+  return isRandom(study, name) ? name : `${kUntrained}${name}`;
+}
+
+/** A model of the study as `loadModel` takes it: paths in a study are relative to its file. */
+export function modelSource(study: Study, name: string): string | ModelShape {
+  const { config, tokenizer } = study.models.find((model) => model.name === name) ?? {};
+  if (config === undefined || tokenizer === undefined) return pathOf(study, name);
+  return {
+    name,
+    config: typeof config === 'string' ? studyPath(study, config) : config,
+    tokenizer: pathOf(study, tokenizer),
+  };
+}
+
+function pathOf(study: Study, name: string): string {
   const [, prefix, path] = /^(untrained:)?(\.{1,2}\/.*)$/.exec(name) ?? [];
   return path && !isAbsolute(path) ? `${prefix ?? ''}${resolve(study.folder, path)}` : name;
 }

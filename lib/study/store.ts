@@ -1,7 +1,7 @@
 /**
  * The store: a folder that holds one folder a run, named by its content hash.
  *
- *     DIR/runs/ID/       run.json, scores.json, losses.jsonl, adapter/, manifest.json   a complete run; see manifest.ts
+ *     DIR/runs/ID/       run.json, scores.json, quality.json, losses.jsonl, adapter/, manifest.json   a complete run; see manifest.ts
  *     DIR/studies/NAME.json   the study file as it was read, and the runs it asks for
  *     DIR/claims/ID      a run that a live process is computing
  *
@@ -18,8 +18,8 @@ import { flushFolder, flushTree, ioError, isDead, ownedName, ownerOf, replaceFil
 import { kExpiry } from './claims.js';
 import { contentId } from './hash.js';
 import { writeManifest } from './manifest.js';
-import type { RunRecord, Scores, StudyRecord } from './records.js';
-import { decodeScores, encodeScores } from './records.js';
+import type { QualityRow, RunRecord, Scores, StudyRecord } from './records.js';
+import { decodeQuality, decodeScores, encodeQuality, encodeScores } from './records.js';
 
 /** Records that are read before others get their turn. */
 const kAtOnce = 512;
@@ -33,6 +33,8 @@ export interface NewRun {
   scores?: Scores | undefined;
   /** One loss a step; NaN after a divergence. */
   losses?: readonly number[] | undefined;
+  /** How well it does its tasks, where they have held-out items. */
+  quality?: readonly QualityRow[] | undefined;
   /** Writes the adapter into a new folder `adapter/` at this path. */
   saveAdapter?: ((folder: string) => Promise<void>) | undefined;
   /** Writes the features into a new folder at this path. */
@@ -118,6 +120,17 @@ export class Store {
     const lines = content.split('\n').filter((line) => line !== '');
     try {
       return lines.map((line) => (JSON.parse(line) as { loss: number | null }).loss ?? Number.NaN);
+    } catch (cause) {
+      throw damaged(path, cause);
+    }
+  }
+
+  /** How well a run does its tasks; empty where none has held-out items. */
+  async quality(id: string): Promise<QualityRow[]> {
+    const path = this.path(id, 'quality.json');
+    const content = await readFile(path, 'utf8').catch(() => undefined);
+    try {
+      return content === undefined ? [] : decodeQuality(content);
     } catch (cause) {
       throw damaged(path, cause);
     }
@@ -227,6 +240,7 @@ async function writeRun(folder: string, run: NewRun): Promise<void> {
   await mkdir(folder);
   await writeFlushed(join(folder, 'run.json'), `${JSON.stringify(run.record, null, 1)}\n`);
   if (run.scores) await writeFlushed(join(folder, 'scores.json'), encodeScores(run.scores));
+  if (run.quality?.length) await writeFlushed(join(folder, 'quality.json'), encodeQuality(run.quality));
   if (run.losses) await writeFlushed(join(folder, 'losses.jsonl'), lossLines(run.losses));
   await run.saveAdapter?.(join(folder, 'adapter'));
   await run.saveFeatures?.(join(folder, 'embeddings'));

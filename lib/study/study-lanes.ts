@@ -77,11 +77,10 @@ function camel(key: string): string {
 /** What of `tune` decides a result. Options that came later are absent at their defaults, so that runs made before keep their names. */
 function tuneKey(tune: Study['tune']): Record<string, unknown> {
   const { steps, batch, packing, block, schedule, warmup, clip, weight_decay } = tune;
-  const { accumulate, precision } = tune;
-  const { column, prompt, completion, label, objective, evaluate_every, patience, halving, rungs, data_seed } = tune;
+  const { accumulate, precision, evaluate_every, patience, halving, rungs, data_seed } = tune;
   return {
     ...{ steps, batch, packing, block, schedule, warmup, clip, weight_decay },
-    ...{ column, prompt, completion, label, objective, evaluate_every, patience, halving, rungs, data_seed },
+    ...{ evaluate_every, patience, halving, rungs, data_seed },
     ...(accumulate > 1 && { accumulate }),
     ...(precision !== 'fp32' && { precision }),
   };

@@ -1,7 +1,7 @@
-/** The columns of a store's tables: runs, scores, folds, losses, decode, rsa, labels, studies; and the rows of each. */
+/** The columns of a store's tables: runs, scores, folds, losses, quality, decode, rsa, labels, studies; and the rows of each. */
 
 import { runTitle } from './plan.js';
-import type { RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
+import type { QualityRow, RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
 import { summarize } from './results.js';
 
 export type ColumnType = 'STRING' | 'DOUBLE' | 'INT32' | 'TIMESTAMP' | 'BOOLEAN';
@@ -13,6 +13,7 @@ export interface TableRun {
   record: RunRecord;
   scores: Scores | undefined;
   losses: number[];
+  quality: readonly QualityRow[];
 }
 
 /** What names a run, in front of its other columns. */
@@ -25,6 +26,7 @@ const kRun = {
   seed: 'INT32',
   fraction: 'DOUBLE',
   data: 'STRING',
+  task: 'STRING',
 } as const satisfies Columns;
 
 export const kTables = {
@@ -69,6 +71,7 @@ export const kTables = {
   },
   folds: { run: 'STRING', layer: 'INT32', target: 'STRING', fold: 'INT32', r: 'DOUBLE', r2: 'DOUBLE', alpha: 'DOUBLE' },
   losses: { run: 'STRING', step: 'INT32', loss: 'DOUBLE' },
+  quality: { ...kRun, metric: 'STRING', value: 'DOUBLE', items: 'DOUBLE' },
   decode: {
     ...kRun,
     layer: 'INT32',
@@ -154,6 +157,7 @@ function runColumns({ id, labels, data }: RunRecord): Row & RunLabels {
 const kRows: Record<Exclude<RunTable, 'scores' | 'folds'>, (run: TableRun) => Iterable<Row>> = {
   runs: (run) => [runRow(run)],
   losses: ({ record, losses }) => losses.map((loss, step) => ({ run: record.id, step, loss })),
+  quality: ({ record, quality }) => quality.map((row) => ({ ...runColumns(record), ...row })),
   decode: ({ record, scores }) => (scores?.decode ?? []).map((row) => ({ ...runColumns(record), ...row })),
   labels: ({ record, scores }) => (scores?.labels ?? []).map((row) => ({ ...runColumns(record), ...row })),
   rsa: ({ record, scores }) => (scores?.rsa ?? []).map((row) => ({ ...runColumns(record), ...row })),

@@ -71,7 +71,7 @@ ${methods.map((each) => methodLine(each, study)).join('\n')}
 # Draw fresh adapters, the order of the text, and random weights.
 seeds: ${line(seeds)}
 
-# Tuned runs learn the text of the stimuli; \`text: FILE\` names another.
+# Tuned runs learn the texts of the stimuli; \`tasks\` names files to learn from and to be tested on.
 tune:
   steps: ${steps}
   batch: 4 # sequences in a pass

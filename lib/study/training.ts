@@ -1,38 +1,63 @@
-/** What tuned runs learn from (a file of the study, or its stimuli; all of it or a share), and the tuning of one lane batch. */
+/** What tuned runs learn from (files of the study's tasks, or its stimuli; all of it or a share), and the tuning of one lane batch. */
 import { readTexts } from '../data/formats/index.js';
 import type { Stimuli } from '../data/types.js';
 import { CortuneError } from '../errors.js';
 import type { Model } from '../model/load.js';
 import type { JobOptions } from '../native/jobs.js';
 import { Random } from '../random.js';
-import type { Example } from '../tune/examples.js';
+import type { Example, Packing } from '../tune/examples.js';
 import { parseMemory } from '../tune/memory.js';
-import { readExamples } from '../tune/read-examples.js';
+import { type ReadExamplesOptions, readExamples } from '../tune/read-examples.js';
 import { type SweepPart, sweep } from '../tune/sweep.js';
 import { tuningTexts } from './data.js';
 import type { Batch, Run } from './plan.js';
 import { type Study, studyPath } from './schema.js';
+import { kStimuli, type TaskEntry } from './schema-tasks.js';
 
-/** The files of a study's sections `tune` and `decode`, read. */
-export interface Training {
-  /** Undefined where runs learn from the stimuli. */
+/** The files of a task, read. */
+export interface TaskItems {
+  /** Undefined where these are the texts of the stimuli. */
   examples: Example[] | undefined;
   validation: Example[] | undefined;
+  /** Undefined without a test; `stimuli` where it is their texts. */
+  test: Example[] | typeof kStimuli | undefined;
+}
+
+/** The files of a study's sections `tasks` and `decode`, read. */
+export interface Training {
+  /** Of each task of the study. */
+  tasks: TaskItems[];
   /** A label for each row of the responses, for classifiers. */
   labels?: string[] | undefined;
 }
 
 /** Reads them. Throws what `readExamples` throws. */
 export async function readTraining(study: Study): Promise<Training> {
-  const { text, validation, column, prompt, completion, label } = study.tune;
-  const read = (path: string | undefined) =>
-    path === undefined ? undefined : readExamples(studyPath(study, path), { column, prompt, completion, label });
   const { labels, column: of } = study.decode ?? {};
+  const tasks: TaskItems[] = [];
+  for (const task of study.tasks) tasks.push(await readTask(study, task));
+  return {
+    tasks,
+    labels: labels === undefined ? undefined : await readTexts(studyPath(study, labels), { column: of }),
+  };
+}
+
+async function readTask(study: Study, task: TaskEntry): Promise<TaskItems> {
+  const { text, validation, test, column, prompt, completion, label, choices, limit } = task;
+  const read = (path: string | undefined, more: ReadExamplesOptions = {}) =>
+    path === undefined || path === kStimuli
+      ? undefined
+      : readExamples(studyPath(study, path), { column, prompt, completion, label, limit, ...more });
   return {
     examples: await read(text),
     validation: await read(validation),
-    labels: labels === undefined ? undefined : await readTexts(studyPath(study, labels), { column: of }),
+    test: test === kStimuli ? kStimuli : await read(test, { choices }),
   };
+}
+
+/** How a task's examples become sequences: plain texts as the study says, all else one each. */
+export function packingOf(study: Study, examples: readonly Example[]): Packing {
+  return examples.every((example) => typeof example === 'string') ? study.tune.packing : 'texts';
 }
 
 /**
@@ -70,15 +95,19 @@ export async function* tuneBatch(
   batch: Batch,
   study: Study,
   stimuli: Stimuli,
-  { examples, validation }: Training,
+  training: Training,
   job: JobOptions,
 ): AsyncGenerator<TunedPart, void, undefined> {
   const lanes = batch.together ?? batch.runs;
   const wanted = new Set(batch.runs.map((run) => run.id));
-  const texts = shareOf(examples ?? tuningTexts(stimuli), batch.fraction, batch.dataSeed);
+  const { examples, validation } = training.tasks[batch.task]!;
+  const { objective, limit } = study.tasks[batch.task]!;
+  const texts = shareOf(examples ?? tuningTexts(stimuli).slice(0, limit), batch.fraction, batch.dataSeed);
   const parts = sweep(model, texts, {
     ...job,
     ...sweepOptions(study, model),
+    ...(objective && { objective }),
+    packing: packingOf(study, texts),
     runs: lanes.map((run) => run.tuning!),
     dataSeed: batch.dataSeed,
     ...(validation && { validation }),
@@ -99,12 +128,11 @@ export async function* tuneBatch(
 }
 
 function sweepOptions(study: Study, model: Model) {
-  const { steps, batch, accumulate, packing, block, clip, checkpointing, precision } = study.tune;
-  const { objective, evaluate_every, patience, halving, rungs, memory } = study.tune;
+  const { steps, batch, accumulate, block, clip, checkpointing, precision } = study.tune;
+  const { evaluate_every, patience, halving, rungs, memory } = study.tune;
   return {
-    ...{ steps, batch, accumulate, packing, clip, checkpointing, precision },
+    ...{ steps, batch, accumulate, clip, checkpointing, precision },
     block: Math.min(block, model.config.maxPositions),
-    ...(objective && { objective }),
     ...(evaluate_every !== undefined && { evaluateEvery: evaluate_every }),
     ...(patience !== undefined && { patience }),
     ...(halving !== undefined && { halving: { factor: halving, ...(rungs !== undefined && { rungs }) } }),

@@ -7,6 +7,8 @@ import type { ObjectiveName, PackedExamples } from '../native/types.js';
 export interface Completion {
   prompt: string;
   completion: string;
+  /** Completions to choose from, the right one among them; for metrics of task quality alone. */
+  choices?: readonly string[];
 }
 /** A class (text or number) or a value to predict from the text. */
 export interface Labelled {
@@ -47,10 +49,10 @@ export interface Preparing {
   noun: string;
 }
 
-function isCompletion(example: Example): example is Completion {
+export function isCompletion(example: Example): example is Completion {
   return typeof example === 'object' && example !== null && 'prompt' in example;
 }
-function isLabelled(example: Example): example is Labelled {
+export function isLabelled(example: Example): example is Labelled {
   return typeof example === 'object' && example !== null && 'label' in example;
 }
 
@@ -95,24 +97,27 @@ export function classesOf(examples: readonly Example[]): string[] {
  * @throws ERR_DATA naming the number of an example that is empty, too long or without what the objective needs.
  */
 export function prepareExamples(model: Model, examples: readonly Example[], options: Preparing): Sequence[] {
-  const { objective, packing, block, noun } = options;
-  if (examples.length === 0) throw new CortuneError('ERR_DATA', `Expected at least one ${noun} to tune on, got none.`);
-  if (!kPackings.includes(packing)) throw expected('packing', `one of ${kPackings.join(', ')}`, packing);
-  const context = model.config.maxPositions;
-  const sequences =
-    packing === 'texts'
-      ? examples.map((example, i) => sequenceOf(model, example, i + 1, options))
-      : cutBlocks(model, examples, checkBlock(block, context), options);
+  const sequences = sequencesOf(model, examples, options);
   const kept =
-    objective === 'causal'
+    options.objective === 'causal'
       ? sequences.filter(({ labels }) => labels.some((label, i) => i > 0 && label >= 0))
       : sequences;
   if (kept.length === 0)
     throw new CortuneError(
       'ERR_DATA',
-      `Expected a ${noun} of at least two tokens to predict one from the other, got none.`,
+      `Expected a ${options.noun} of at least two tokens to predict one from the other, got none.`,
     );
   return kept;
+}
+
+/** The same with every sequence: with packing 'texts' one an example, in their order. */
+export function sequencesOf(model: Model, examples: readonly Example[], options: Preparing): Sequence[] {
+  const { packing, block, noun } = options;
+  if (examples.length === 0) throw new CortuneError('ERR_DATA', `Expected at least one ${noun}, got none.`);
+  if (!kPackings.includes(packing)) throw expected('packing', `one of ${kPackings.join(', ')}`, packing);
+  return packing === 'texts'
+    ? examples.map((example, i) => sequenceOf(model, example, i + 1, options))
+    : cutBlocks(model, examples, checkBlock(block, model.config.maxPositions), options);
 }
 
 function textOf(example: Example, number: number, noun: string): string {

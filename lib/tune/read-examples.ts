@@ -13,6 +13,10 @@ export interface ReadExamplesOptions {
   completion?: string | undefined;
   /** Column of the labels of texts: numbers are values, all else classes. */
   label?: string | undefined;
+  /** Completions to choose from, for metrics: a column of lists (or of their JSON), or the same list for all items. */
+  choices?: string | readonly string[] | undefined;
+  /** Items to read at most, the first ones. Default: all. */
+  limit?: number | undefined;
 }
 
 /**
@@ -20,19 +24,27 @@ export interface ReadExamplesOptions {
  * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT; ERR_DATA naming the file and the item that is empty or has no such field.
  */
 export async function readExamples(path: string, options: ReadExamplesOptions = {}): Promise<Example[]> {
-  const { column, label } = options;
+  const { column, label, choices, limit } = options;
   if (extname(path).toLowerCase() === '.txt') {
-    for (const name of ['prompt', 'completion', 'label'] as const)
+    for (const name of ['prompt', 'completion', 'label', 'choices'] as const)
       if (options[name] !== undefined)
         throw expected(name, 'left out for a .txt file, which has no columns', options[name]);
-    return readTexts(path, { column });
+    return (await readTexts(path, { column })).slice(0, limit);
   }
   const records = await readRecords(path);
+  records.rows = records.rows.slice(0, limit);
   const pair = pairOf(records, options);
   if (pair) {
     const [prompts, completions] = [recordTexts(records, pair[0], true), recordTexts(records, pair[1])];
-    return prompts.map((prompt, i) => ({ prompt, completion: completions[i]! }));
+    const lists = choices === undefined ? undefined : choicesOf(records, choices, completions);
+    return prompts.map((prompt, i) => ({
+      prompt,
+      completion: completions[i]!,
+      ...(lists && { choices: lists[i]! }),
+    }));
   }
+  if (choices !== undefined)
+    throw expected('choices', 'left out where items have no prompt and completion to choose', choices);
   const texts = recordTexts(records, checkField(records, column ?? textField(records)));
   if (label === undefined) return texts;
   const labels = labelsOf(records, checkField(records, label));
@@ -54,6 +66,38 @@ function pairOf(
   const fits = ['prompt', 'completion'].every((field) => records.fields.includes(field));
   if (!asked && (column !== undefined || label !== undefined || !fits)) return undefined;
   return [checkField(records, prompt ?? 'prompt'), checkField(records, completion ?? 'completion')];
+}
+
+/** The choices of each item: at least two texts, the completion among them. @throws ERR_DATA naming file and place. */
+function choicesOf(records: Records, choices: string | readonly string[], completions: readonly string[]): string[][] {
+  const field = typeof choices === 'string' ? checkField(records, choices) : undefined;
+  return records.rows.map((row, i) => {
+    const list = field === undefined ? choices : listIn(row[field]);
+    const where = `${records.name}: Expected`;
+    const place = records.places[i];
+    const isText = (value: unknown) => typeof value === 'string' && value.trim() !== '';
+    if (!Array.isArray(list) || list.length < 2 || !list.every(isText))
+      throw new CortuneError(
+        'ERR_DATA',
+        `${where} a list of at least two texts in \`${field ?? 'choices'}\` of ${place}, got ${show(field === undefined ? choices : row[field])}.`,
+      );
+    if (!list.includes(completions[i]!))
+      throw new CortuneError(
+        'ERR_DATA',
+        `${where} the completion of ${place} among its choices ${list.map((choice) => `\`${choice}\``).join(', ')}, got \`${completions[i]}\`.`,
+      );
+    return list as string[];
+  });
+}
+
+/** A list, or the JSON of one (cells of tables are texts). */
+function listIn(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
 }
 
 /** Numbers where all labels are numbers (in a table: read as such), else texts. */

@@ -177,6 +177,28 @@ Napi::Value lane_gradients(const Napi::CallbackInfo& info) {
       to_named);
 }
 
+Napi::Value judge_examples(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  const auto tokens = args.integer("tokens");
+  if (tokens < 1) fail(Code::kArgument, "Expected `tokens` to be at least 1.");
+  return start_job(
+      info.Env(), info[1],
+      [model = args.handle<Model>("model"), lanes = args.optional_handle<LaneSet>("lanes"),
+       objective = args.text("objective"), tokens, half = read_half(args),
+       examples = read_examples(args, of_tokens(args.text("objective")))](const Task& task) {
+        const auto judged_by = make_objective(objective, lanes ? lanes->head() : nullptr);
+        return judge(*model, lanes.get(), *judged_by, examples, tokens, half, task);
+      },
+      [](Napi::Env env, const Judgements& judged) -> Napi::Value {
+        auto object = Napi::Object::New(env);
+        object.Set("losses", to_float64(env, judged.losses));
+        object.Set("rows", to_float64(env, judged.rows));
+        object.Set("correct", to_float64(env, judged.correct));
+        object.Set("said", to_float64(env, judged.said));
+        return object;
+      });
+}
+
 Napi::Value merged_tensors(const Napi::CallbackInfo& info) {
   const Args args(info.Env(), info[0]);
   const auto lanes = args.handle<LaneSet>("lanes");
@@ -217,6 +239,7 @@ void export_tune(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "tuneFootprint", tune_footprint);
   export_function(env, exports, "laneTensors", lane_tensors);
   export_function(env, exports, "laneGradients", lane_gradients);
+  export_function(env, exports, "judgeExamples", judge_examples);
   export_function(env, exports, "mergedTensors", merged_tensors);
   export_function(env, exports, "lanesFromTensors", lanes_from_tensors);
 }

@@ -2,6 +2,7 @@
 #include "batch.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "../error.h"
@@ -64,6 +65,47 @@ std::vector<double> evaluate(const Model& model, const LaneSet* set, const Objec
     fail(Code::kData, "Expected a text of at least two tokens, got none.");
   const auto means = (sums / counts).contiguous();
   return {means.data_ptr<double>(), means.data_ptr<double>() + lanes};
+}
+
+Judgements judge(const Model& model, const LaneSet* set, const Objective& objective, const Examples& examples,
+                 int64_t tokens, bool half, const Task& task) {
+  at::NoGradGuard no_grad;
+  objective.check(model);
+  check_examples(objective, examples);
+  const size_t count = examples.sequences.size();
+  std::vector<int32_t> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  longest_first(numbers, examples);
+  const int64_t lanes = set ? set->lanes() : 1;
+  const bool of_tokens = objective.of_tokens();
+  const std::vector<double> zeros(lanes * count, 0.0);
+  Judgements all{zeros, zeros, zeros,
+                 std::vector<double>(lanes * count, std::numeric_limits<double>::quiet_NaN())};
+  for (size_t at = 0; at < count;) {
+    task.progress(static_cast<int64_t>(at), static_cast<int64_t>(count), "evaluating");
+    const auto longest = static_cast<int64_t>(examples.sequences[numbers[at]].size());
+    const auto end = std::min(count, at + static_cast<size_t>(std::max<int64_t>(1, tokens / longest)));
+    const auto part = assemble(examples, {numbers.begin() + at, numbers.begin() + end});
+    const auto pass = model.pass(part.sequences, set, half);
+    const auto scored = objective.select(model, pass, part.labels);
+    if (scored.words > 0) {
+      const auto judged = objective.judge(model, pass, run_blocks(model, pass, false, task), scored);
+      const auto targets = scored.targets.narrow(0, 0, scored.words);
+      const auto correct = judged.said.eq(targets).to(at::kDouble).contiguous();
+      const auto said = judged.said.to(at::kDouble).contiguous(), losses = judged.losses.contiguous();
+      for (int64_t k = 0; k < lanes; ++k)
+        for (int64_t row = 0; row < scored.words; ++row) {
+          const auto place = k * static_cast<int64_t>(count) + numbers[at + scored.sequences[row]];
+          const auto from = k * scored.words + row;
+          all.losses[place] += losses.data_ptr<double>()[from];
+          all.rows[place] += 1;
+          all.correct[place] += correct.data_ptr<double>()[from];
+          if (!of_tokens) all.said[place] = said.data_ptr<double>()[from];
+        }
+    }
+    at = end;
+  }
+  return all;
 }
 
 }  // namespace cortune

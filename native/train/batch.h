@@ -26,4 +26,18 @@ void check_examples(const Objective& objective, const Examples& examples);
 std::vector<double> evaluate(const Model& model, const LaneSet* set, const Objective& objective,
                              const Examples& examples, int64_t batch, bool half, const Task& task);
 
+// What each lane says of each sequence. All [K, S].
+struct Judgements {
+  std::vector<double> losses;  // sum over its scored rows
+  std::vector<double> rows;    // how many those are; the first token of a sequence is none
+  std::vector<double>
+      correct;               // rows where the most likely token, or the class, is the right one; for values 0
+  std::vector<double> said;  // the class or value itself; NaN where labels belong to tokens
+};
+
+// Judges every sequence of `examples` by the lanes of `set` (null: the base model), passes of about `tokens`
+// tokens.
+Judgements judge(const Model& model, const LaneSet* set, const Objective& objective, const Examples& examples,
+                 int64_t tokens, bool half, const Task& task);
+
 }  // namespace cortune

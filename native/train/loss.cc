@@ -19,16 +19,18 @@ constexpr int64_t kChunkLogits = int64_t{1} << 24;
 struct Projected {
   at::Tensor losses;              // of each row [K * M]
   at::Tensor dh, dweight, dbias;  // of the sum of the lanes' means; undefined where not asked for
+  at::Tensor best;                // largest logit of each row [K * M]; undefined where not asked for
 };
 
 // Rows h [K * M, C], weight [V, C], targets [M], the same for every lane.
 Projected project(const at::Tensor& h, const at::Tensor& weight, const at::Tensor& bias,
-                  const at::Tensor& targets, const Wanted& wanted, bool half) {
+                  const at::Tensor& targets, const Wanted& wanted, bool half, bool with_best = false) {
   const int64_t rows = h.size(0), count = targets.size(0), vocabulary = weight.size(0);
   const int64_t step = std::clamp<int64_t>(kChunkLogits / vocabulary, 16, std::max<int64_t>(rows, 16));
   const auto factor = half ? weight.to(at::kBFloat16) : weight;
   const auto all_targets = targets.repeat({rows / count});
-  Projected p{at::empty({rows}, at::kDouble), {}, {}, {}};
+  Projected p{at::empty({rows}, at::kDouble), {}, {}, {}, {}};
+  if (with_best) p.best = at::empty({rows}, at::kLong);
   if (wanted[0]) p.dh = at::empty_like(h);
   if (wanted[1]) p.dweight = at::zeros_like(weight);
   if (wanted[2]) p.dbias = at::zeros_like(bias);
@@ -38,6 +40,8 @@ Projected project(const at::Tensor& h, const at::Tensor& weight, const at::Tenso
     const auto part = h.narrow(0, start, size);
     auto logits = times(part, factor);  // [size, V]
     if (bias.defined()) logits.add_(bias);
+    if (with_best)
+      p.best.narrow(0, start, size).copy_(logits.argmax(1));  // the losses may take the logits' place
     cross_entropy_cpu(logits.data_ptr<float>(), all_targets.data_ptr<int64_t>() + start,
                       p.losses.data_ptr<double>() + start, size, vocabulary, with_gradient,
                       1.0f / static_cast<float>(count));
@@ -70,6 +74,14 @@ at::Tensor projected_loss(const at::Tensor& h, const at::Tensor& weight, const a
     return Tensors{p.dh.defined() ? p.dh.view(shape) * lanes.view({-1, 1, 1}) : p.dh, of_one(p.dweight),
                    of_one(p.dbias)};
   });
+}
+
+ProjectedRows projected_rows(const at::Tensor& h, const at::Tensor& weight, const at::Tensor& bias,
+                             const at::Tensor& targets, bool half) {
+  at::NoGradGuard no_grad;
+  const auto p =
+      project(h.reshape({-1, h.size(2)}), weight, bias, targets, {false, false, false}, half, true);
+  return {p.losses.view({h.size(0), -1}), p.best.view({h.size(0), -1})};
 }
 
 }  // namespace cortune

@@ -10,4 +10,13 @@ namespace cortune {
 at::Tensor projected_loss(const at::Tensor& h, const at::Tensor& weight, const at::Tensor& bias,
                           const at::Tensor& targets, bool half);
 
+// Loss (nats) of each row and the token that its logits say: [K, M] float64 and [K, M] int64. Arguments as
+// above; not differentiable.
+struct ProjectedRows {
+  at::Tensor losses;
+  at::Tensor best;
+};
+ProjectedRows projected_rows(const at::Tensor& h, const at::Tensor& weight, const at::Tensor& bias,
+                             const at::Tensor& targets, bool half);
+
 }  // namespace cortune

@@ -1,6 +1,8 @@
 // The objectives: causal and masked language modelling, classes and values of sequences.
 #include "objective.h"
 
+#include <numeric>
+
 #include "../error.h"
 #include "loss.h"
 
@@ -16,6 +18,18 @@ void check_tokens(const std::vector<int64_t>& targets, int64_t vocabulary) {
     if (target >= vocabulary)
       fail(Code::kArgument, "Expected `labels` to hold tokens below " + std::to_string(vocabulary) +
                                 ", got " + std::to_string(target) + ".");
+}
+
+// All lanes at once where they share the projection, else one after the other.
+template <typename Project>
+Judged lane_by_lane(int64_t lanes, bool shared, const Project& project) {
+  std::vector<at::Tensor> losses, said;
+  for (int64_t k = 0; k < lanes; k += shared ? lanes : 1) {
+    const auto part = project(k, shared ? lanes : 1);
+    losses.push_back(part.losses);
+    said.push_back(part.best);
+  }
+  return {at::cat(losses), at::cat(said)};
 }
 
 // Lanes that predict the same rows with the same weights.
@@ -48,17 +62,20 @@ class Causal : public Objective {
 
   // Every labelled word is predicted by the row before it; the first of a sequence has one in lanes with a
   // prompt only.
-  Scored select(const Model& model, const Pass& pass, const std::vector<float>& labels) const override {
+  ScoredRows select(const Model& model, const Pass& pass, const std::vector<float>& labels) const override {
     const auto& layout = pass.layout;
-    std::vector<int64_t> rows, targets, first_rows, first_targets;
+    std::vector<int64_t> rows, targets, first_rows, first_targets, sequences;
     size_t label = 0;
-    for (const auto& words : layout.words)
+    for (size_t number = 0; number < layout.words.size(); ++number) {
+      const auto& words = layout.words[number];
       for (int64_t t = 0; t < words.length; ++t) {
         const float target = labels[label++];
         if (target < 0) continue;
         (t > 0 ? rows : first_rows).push_back(t > 0 ? words.row + t - 1 : row_before(layout, words));
         (t > 0 ? targets : first_targets).push_back(static_cast<int64_t>(target));
+        if (t > 0) sequences.push_back(static_cast<int64_t>(number));
       }
+    }
     const auto words = static_cast<int64_t>(rows.size());
     if (layout.prompt > 0) {
       rows.insert(rows.end(), first_rows.begin(), first_rows.end());
@@ -68,11 +85,11 @@ class Causal : public Objective {
     auto counts = same_for_all(pass, words);
     for (int64_t k = 0; k < pass.lanes; ++k)
       if (layout.counts.prompt(k) > 0) counts[k] += static_cast<double>(first_rows.size());
-    return {at::tensor(rows, at::kLong), at::tensor(targets, at::kLong), words, counts};
+    return {at::tensor(rows, at::kLong), at::tensor(targets, at::kLong), words, counts, std::move(sequences)};
   }
 
   at::Tensor loss(const Model& model, const Pass& pass, const at::Tensor& finished,
-                  const Scored& scored) const override {
+                  const ScoredRows& scored) const override {
     const auto name = model.head_weight();
     const auto states = model.head_input(pass, finished).expand({pass.lanes, -1, -1});
     std::vector<at::Tensor> losses;
@@ -90,6 +107,18 @@ class Causal : public Objective {
       losses.push_back(projected_loss(h, pass.matrix(name, lanes.first), {}, targets, pass.half));
     }
     return losses.size() == 1 ? losses[0] : at::cat(losses);  // [K]
+  }
+
+  Judged judge(const Model& model, const Pass& pass, const at::Tensor& finished,
+               const ScoredRows& scored) const override {
+    const auto name = model.head_weight();
+    const auto states = model.head_input(pass, finished).expand({pass.lanes, -1, -1});
+    const auto rows = scored.rows.narrow(0, 0, scored.words);
+    const auto targets = scored.targets.narrow(0, 0, scored.words);
+    return lane_by_lane(pass.lanes, pass.is_shared(name), [&](int64_t first, int64_t count) {
+      const auto h = states.narrow(0, first, count).index_select(1, rows);
+      return projected_rows(h, pass.matrix(name, first), {}, targets, pass.half);
+    });
   }
 
  private:
@@ -110,23 +139,27 @@ class Masked : public Objective {
   }
   bool of_tokens() const override { return true; }
 
-  Scored select(const Model& model, const Pass& pass, const std::vector<float>& labels) const override {
-    std::vector<int64_t> rows, targets;
+  ScoredRows select(const Model& model, const Pass& pass, const std::vector<float>& labels) const override {
+    std::vector<int64_t> rows, targets, sequences;
     size_t label = 0;
-    for (const auto& words : pass.layout.words)
+    for (size_t number = 0; number < pass.layout.words.size(); ++number) {
+      const auto& words = pass.layout.words[number];
       for (int64_t t = 0; t < words.length; ++t) {
         const float target = labels[label++];
         if (target < 0) continue;
         rows.push_back(words.row + t);
         targets.push_back(static_cast<int64_t>(target));
+        sequences.push_back(static_cast<int64_t>(number));
       }
+    }
     check_tokens(targets, model.config().vocab_size);
     const auto count = static_cast<int64_t>(rows.size());
-    return {at::tensor(rows, at::kLong), at::tensor(targets, at::kLong), count, same_for_all(pass, count)};
+    return {at::tensor(rows, at::kLong), at::tensor(targets, at::kLong), count, same_for_all(pass, count),
+            std::move(sequences)};
   }
 
   at::Tensor loss(const Model& model, const Pass& pass, const at::Tensor& finished,
-                  const Scored& scored) const override {
+                  const ScoredRows& scored) const override {
     const auto weight = model.masked_weight(), bias = model.masked_bias();
     const auto states =
         model.masked_input(pass, finished.index_select(1, scored.rows)).expand({pass.lanes, -1, -1});
@@ -138,6 +171,18 @@ class Masked : public Objective {
       losses.push_back(projected_loss(states.narrow(0, k, 1), pass.matrix(weight, k), pass.matrix(bias, k),
                                       scored.targets, pass.half));
     return at::cat(losses);
+  }
+
+  Judged judge(const Model& model, const Pass& pass, const at::Tensor& finished,
+               const ScoredRows& scored) const override {
+    const auto weight = model.masked_weight(), bias = model.masked_bias();
+    const auto states =
+        model.masked_input(pass, finished.index_select(1, scored.rows)).expand({pass.lanes, -1, -1});
+    const bool shared = pass.is_shared(weight) && pass.is_shared(bias);
+    return lane_by_lane(pass.lanes, shared, [&](int64_t first, int64_t count) {
+      return projected_rows(states.narrow(0, first, count), pass.matrix(weight, first),
+                            pass.matrix(bias, first), scored.targets, pass.half);
+    });
   }
 };
 
@@ -152,16 +197,19 @@ class OfSequences : public Objective {
   bool of_tokens() const override { return false; }
 
  protected:
-  Scored scored(const Model& model, const Pass& pass, at::Tensor targets) const {
+  ScoredRows scored(const Model& model, const Pass& pass, at::Tensor targets) const {
     std::vector<int64_t> rows;
     for (const auto& words : pass.layout.words)
       rows.push_back(Head::pools_first(model) ? words.row : words.row + words.length - 1);
     const auto count = static_cast<int64_t>(rows.size());
-    return {at::tensor(rows, at::kLong), std::move(targets), count, same_for_all(pass, count)};
+    std::vector<int64_t> sequences(rows.size());
+    std::iota(sequences.begin(), sequences.end(), 0);
+    return {at::tensor(rows, at::kLong), std::move(targets), count, same_for_all(pass, count),
+            std::move(sequences)};
   }
   // [K, M, outputs]
   at::Tensor outputs(const Model& model, const Pass& pass, const at::Tensor& finished,
-                     const Scored& scored) const {
+                     const ScoredRows& scored) const {
     return head_->apply(model.pooled(pass, finished.index_select(1, scored.rows)));
   }
   int64_t width() const { return head_->outputs(); }
@@ -173,7 +221,7 @@ class OfSequences : public Objective {
 class Classes : public OfSequences {
  public:
   using OfSequences::OfSequences;
-  Scored select(const Model& model, const Pass& pass, const std::vector<float>& labels) const override {
+  ScoredRows select(const Model& model, const Pass& pass, const std::vector<float>& labels) const override {
     std::vector<int64_t> classes;
     for (const auto label : labels) {
       if (!(label >= 0 && label < static_cast<float>(width())))
@@ -184,23 +232,40 @@ class Classes : public OfSequences {
     return scored(model, pass, at::tensor(classes, at::kLong));
   }
   at::Tensor loss(const Model& model, const Pass& pass, const at::Tensor& finished,
-                  const Scored& scored) const override {
+                  const ScoredRows& scored) const override {
+    return chances(model, pass, finished, scored).first.mean(1);  // [K]
+  }
+  Judged judge(const Model& model, const Pass& pass, const at::Tensor& finished,
+               const ScoredRows& scored) const override {
+    const auto [losses, logits] = chances(model, pass, finished, scored);
+    return {losses.to(at::kDouble), logits.argmax(-1)};
+  }
+
+ private:
+  // Loss of each sequence [K, M], and the logarithms of all classes' probabilities [K, M, outputs].
+  std::pair<at::Tensor, at::Tensor> chances(const Model& model, const Pass& pass, const at::Tensor& finished,
+                                            const ScoredRows& scored) const {
     const auto logits = at::log_softmax(outputs(model, pass, finished, scored), -1);
     const auto index = scored.targets.view({1, -1, 1}).expand({pass.lanes, -1, 1});
-    return logits.gather(-1, index).squeeze(-1).mean(1).neg();  // [K]
+    return {logits.gather(-1, index).squeeze(-1).neg(), logits};
   }
 };
 
 class Values : public OfSequences {
  public:
   using OfSequences::OfSequences;
-  Scored select(const Model& model, const Pass& pass, const std::vector<float>& labels) const override {
+  ScoredRows select(const Model& model, const Pass& pass, const std::vector<float>& labels) const override {
     return scored(model, pass, at::tensor(labels, at::kFloat));
   }
   at::Tensor loss(const Model& model, const Pass& pass, const at::Tensor& finished,
-                  const Scored& scored) const override {
+                  const ScoredRows& scored) const override {
     const auto values = outputs(model, pass, finished, scored).squeeze(-1);  // [K, M]
     return (values - scored.targets).square().mean(1);
+  }
+  Judged judge(const Model& model, const Pass& pass, const at::Tensor& finished,
+               const ScoredRows& scored) const override {
+    const auto values = outputs(model, pass, finished, scored).squeeze(-1);
+    return {(values - scored.targets).square().to(at::kDouble), values};
   }
 };
 

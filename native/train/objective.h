@@ -19,12 +19,20 @@ struct Examples {
 };
 
 // The rows of a pass that are scored, and against what.
-struct Scored {
+struct ScoredRows {
   at::Tensor rows;     // [M] int64
   at::Tensor targets;  // [M] int64 (tokens, classes) or float32 (values)
   // How many of the first rows lanes without a prompt have: the others are what a prompt's last row predicts.
   int64_t words = 0;
-  at::Tensor counts;  // [K] float64: rows that each lane has
+  at::Tensor counts;               // [K] float64: rows that each lane has
+  std::vector<int64_t> sequences;  // [M] whose rows they are: places in the pass
+};
+
+// What was said of each of the first rows, which all lanes have: its loss, and the token, class or value
+// itself.
+struct Judged {
+  at::Tensor losses;  // [K, words] float64
+  at::Tensor said;    // [K, words] int64 (tokens, classes) or float32 (values)
 };
 
 class Objective {
@@ -35,10 +43,13 @@ class Objective {
   // Does a label belong to each token, or to each sequence?
   virtual bool of_tokens() const = 0;
   // `labels` of the pass's sequences, one after the other.
-  virtual Scored select(const Model& model, const Pass& pass, const std::vector<float>& labels) const = 0;
+  virtual ScoredRows select(const Model& model, const Pass& pass, const std::vector<float>& labels) const = 0;
   // Mean loss of each lane over its scored rows. [K], differentiable in what is trained.
   virtual at::Tensor loss(const Model& model, const Pass& pass, const at::Tensor& finished,
-                          const Scored& scored) const = 0;
+                          const ScoredRows& scored) const = 0;
+  // The same row by row; not differentiable.
+  virtual Judged judge(const Model& model, const Pass& pass, const at::Tensor& finished,
+                       const ScoredRows& scored) const = 0;
 };
 
 // Do the targets of the objective called `name` belong to tokens (else to sequences)? Throws kArgument for

@@ -78,7 +78,7 @@ describe('cortune new without a terminal', () => {
     const name = '<b>&"\'{x}: [y] # z';
     expect(cortune('new', 'odd.yaml', '--name', name, '--data', './a: [b', '--model', 'x y/#z').status).toBe(0);
     const study = await readStudy(join(folder, 'odd.yaml'));
-    expect([study.name, study.data[0]!.dataset, study.models]).toEqual([name, './a: [b', ['x y/#z']]);
+    expect([study.name, study.data[0]!.dataset, study.models]).toEqual([name, './a: [b', [{ name: 'x y/#z' }]]);
   });
 });
 

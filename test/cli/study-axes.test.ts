@@ -21,13 +21,17 @@ models: ["untrained:${join(root, 'examples', 'tiny')}"]
 encode: {folds: "contiguous:3", inner_folds: 3, trim: 5, alphas: "logspace:1:5:3"}
 `;
 
+// Texts of two classes.
+const kinds = Array.from({ length: 12 }, (_, i) => `the ${i % 2 ? 'cat' : 'dog'} number ${i},${i % 2 ? 'cat' : 'dog'}`);
+writeFileSync(join(folder, 'kinds.csv'), `text,kind\n${kinds.join('\n')}\n`);
+
 function cortune(...args: string[]) {
   return spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
 }
 
 function study(name: string, text: string): { out: string; run: (...more: string[]) => ReturnType<typeof cortune> } {
   const file = join(folder, `${name}.yaml`);
-  writeFileSync(file, `name: ${name}${common}${text}`);
+  writeFileSync(file, `name: ${name}${text.includes('\nmodels:') ? common.replace(/models:.*\n/, '') : common}${text}`);
   const out = join(folder, name);
   return { out, run: (...more) => cortune('run', file, '--out', out, '--json', ...more) };
 }
@@ -57,7 +61,7 @@ controls: [{name: slow, file: features/slow.csv}, {control: oasm, name: wide, si
     const rowsOf = (JSON.parse(stdout) as { runs: { title: string; bestLayer: number; status: string }[] }).runs;
     expect(rowsOf).toHaveLength(2 * (1 + 4 + 2));
     expect(rowsOf.map((row) => row.status)).not.toContain('failed');
-    const best = (data: string) => rowsOf.find(({ title }) => title.endsWith(`untuned on ${data}`))!.bestLayer;
+    const best = (data: string) => rowsOf.find(({ title }) => title.endsWith(`untuned seed 0 on ${data}`))!.bestLayer;
     expect([best('three'), best('five')]).toEqual([3, 5]);
     expect(rowsOf.map(({ title }) => title)).toContain(
       'tiny lora alpha 4 lr 1e-4 rank 8 50 % of the text seed 0 on five',
@@ -83,8 +87,8 @@ controls: [{name: slow, file: features/slow.csv}, {control: oasm, name: wide, si
       'completions',
       `data: simulated:layer=1,targets=2
 methods: [{method: lora, lr: [1e-3, 10], rank: [2, 4], alpha: 64}, {method: ia3}]
-tune: {text: pairs.jsonl, prompt: question, completion: answer, validation: held.jsonl, evaluate_every: 1, patience: 1, steps: 12, schedule: constant,
-       batch: 2, accumulate: 2, packing: texts, memory: 16GB, checkpointing: true}
+tasks: [{name: pairs, text: pairs.jsonl, prompt: question, completion: answer, validation: held.jsonl}]
+tune: {evaluate_every: 1, patience: 1, steps: 12, schedule: constant, batch: 2, accumulate: 2, memory: 16GB, checkpointing: true}
 embed: {layers: [0, 3]}
 `,
     );
@@ -103,22 +107,87 @@ embed: {layers: [0, 3]}
   });
 
   it('that predicts classes, in bfloat16', () => {
-    const rows = Array.from(
-      { length: 12 },
-      (_, i) => `the ${i % 2 ? 'cat' : 'dog'} number ${i},${i % 2 ? 'cat' : 'dog'}`,
-    );
-    writeFileSync(join(folder, 'kinds.csv'), `text,kind\n${rows.join('\n')}\n`);
     const { out, run } = study(
       'classes',
       `data: simulated:layer=3,targets=2
 methods: [{method: lora, lr: 1e-3, rank: 2}]
-tune: {text: kinds.csv, label: kind, steps: 4, batch: 2, packing: texts, precision: bf16}
+tasks: {name: kinds, text: kinds.csv, label: kind, test: kinds.csv}
+tune: {steps: 4, batch: 2, precision: bf16}
 embed: {precision: bf16}
 `,
     );
     const { status, stderr } = run();
     expect([status, stderr]).toEqual([0, '']);
     expect(records(out)[0]!.tuning).toMatchObject({ objective: 'classification', updates: 4 });
+  });
+
+  it('of several tasks measures each on its held-out items, tuned and not', () => {
+    const line = (value: unknown) => JSON.stringify(value);
+    const animals = ['cat', 'dog'].map((name) => ` ${name}`);
+    const items = Array.from({ length: 8 }, (_, i) =>
+      line({ question: `Animal ${i}?`, answer: animals[i % 2], options: animals }),
+    );
+    writeFileSync(join(folder, 'animals.jsonl'), items.join('\n'));
+    writeFileSync(join(folder, 'other.txt'), 'the sea was calm and the boats went out\nnobody knew the way\n');
+    const { out, run } = study(
+      'tasks',
+      `data: simulated:layer=0,targets=2
+methods: [untuned, {method: lora, lr: 1e-2, rank: 2}]
+tasks:
+  - stimuli
+  - {name: other, text: other.txt, test: stimuli}
+  - {name: animals, text: animals.jsonl, prompt: question, completion: answer, choices: options, test: animals.jsonl, limit: 6}
+  - {name: kinds, text: kinds.csv, label: kind, test: kinds.csv}
+tune: {steps: 12, batch: 2, block: 32}
+embed: {layers: [3]}
+`,
+    );
+    const { status, stderr } = run();
+    expect([status, stderr]).toEqual([0, '']);
+    const ask = (sql: string) => JSON.parse(cortune('query', out, sql, '--json').stdout) as Record<string, unknown>[];
+    const rows = ask('select method, task, metric, value, items from quality order by method, task, metric');
+    const value = (method: string, task: string, metric: string) =>
+      rows.find((row) => row.method === method && row.task === task && row.metric === metric)?.value as number;
+    expect(rows.map((row) => `${row.method} ${row.task} ${row.metric}`)).toEqual([
+      ...['animals accuracy', 'animals loss', 'animals token_accuracy', 'kinds accuracy', 'kinds loss'].map(
+        (x) => `lora ${x}`,
+      ),
+      ...['other loss', 'other perplexity'].map((x) => `lora ${x}`),
+      ...['animals accuracy', 'animals loss', 'animals token_accuracy'].map((x) => `untuned ${x}`),
+      ...['other loss', 'other perplexity'].map((x) => `untuned ${x}`),
+    ]);
+    expect(rows.find((row) => row.metric === 'accuracy')!.items).toBe(6);
+    expect(value('lora', 'animals', 'loss')).toBeLessThan(value('untuned', 'animals', 'loss'));
+    expect(value('lora', 'other', 'perplexity')).toBeCloseTo(Math.exp(value('lora', 'other', 'loss')), 3);
+    const titles = ask("select title, task from runs where method = 'lora' order by task");
+    expect(titles[0]).toEqual({ title: 'tiny lora lr 0.01 rank 2 task animals seed 0', task: 'animals' });
+    expect(cortune('export', out, '--table', 'quality').stdout.split('\n')[0]).toMatch(/,task,metric,value,items$/);
+    expect(cortune('verify', out).stdout).toMatch(/^Whole: 5 runs/);
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('>Task quality</h2>');
+    expect(cortune('report', out, '--format', 'md').status).toBe(0);
+    expect(readFileSync(join(out, 'report.md'), 'utf8')).toContain('## Task quality');
+  });
+
+  it('tunes a model of random weights in a shape of its own, drawn anew by each seed', () => {
+    const { out, run } = study(
+      'shapes',
+      `data: simulated:layer=0,targets=2
+models: [{name: small, config: {model_type: gpt2, n_embd: 32, n_layer: 2, n_head: 2, n_positions: 256}, tokenizer: "${join(root, 'examples', 'tiny')}"}]
+methods: [untuned, {method: lora, lr: 1e-3, rank: 2, targets: [c_attn]}]
+seeds: [0, 1]
+tune: {steps: 2, batch: 2, block: 16}
+embed: {layers: [1]}
+`,
+    );
+    const { status, stderr, stdout } = run();
+    expect([status, stderr]).toEqual([0, '']);
+    const { runs } = JSON.parse(stdout) as { runs: { title: string; r: number[] }[] };
+    expect(runs.map(({ title }) => title)).toEqual([
+      ...['untuned seed 0', 'untuned seed 1'].map((x) => `small ${x}`),
+      ...['0', '1'].map((seed) => `small lora lr 1e-3 rank 2 seed ${seed}`),
+    ]);
+    expect(new Set(runs.map(({ r }) => r[0]!.toFixed(6))).size).toBe(4);
+    expect(records(out)[0]!.model).toMatchObject({ family: 'gpt2', layers: 2, hiddenSize: 32 });
   });
 
   it('with halving computes a lost run again among the others, to the same scores', () => {
@@ -188,7 +257,10 @@ controls: [word_rate]
   });
 
   it('says which of its files is not there, and which does not fit', () => {
-    const missing = study('missing', 'data: simulated:layer=3\nmethods: [lora]\ntune: {text: nowhere.txt}\n').run();
+    const missing = study(
+      'missing',
+      'data: simulated:layer=3\nmethods: [lora]\ntasks: {name: none, text: nowhere.txt}\n',
+    ).run();
     expect(missing.status).toBe(1);
     expect(missing.stderr).toMatch(/Expected a file at .*nowhere\.txt/);
     const short = study(

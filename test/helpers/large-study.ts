@@ -69,7 +69,7 @@ export function largeRun(i: number, layers = 30, rois = 12, subjects: string[] =
   const title = runTitle(labels);
   const losses =
     labels.lr === null ? [] : Array.from({ length: 300 }, (_, s) => 4 * Math.exp(-s / 90) + random() * 0.2);
-  return { record: recordOf(i, labels, layers), title, scores, losses };
+  return { record: recordOf(i, labels, layers), title, scores, losses, quality: [] };
 }
 
 function recordOf(i: number, labels: RunLabels, layers: number): RunRecord {

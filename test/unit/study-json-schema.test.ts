@@ -62,8 +62,16 @@ describe('editors and cortune are of one mind', () => {
     ['methods', { methods: [{ method: 'lora', zip: { lr: [1e-4], rank: [8] }, grid: { dora: [true] } }, 'ia3'] }],
     [
       'tuning',
-      { tune: { text: 'a.jsonl', prompt: 'p', validation: 'b.txt', patience: 2, memory: '8GB', rungs: 2, halving: 3 } },
+      {
+        tune: { patience: 2, memory: '8GB', rungs: 2, halving: 3 },
+        tasks: { name: 'a', text: 'a.jsonl', prompt: 'p', validation: 'b.txt' },
+      },
     ],
+    [
+      'tasks',
+      { tasks: ['stimuli', { name: 'a', text: 'a.jsonl', choices: ['x', 'y'], test: 'b.jsonl', metrics: 'accuracy' }] },
+    ],
+    ['shapes', { models: [{ name: 'x', config: { model_type: 'gpt2' }, tokenizer: 'm' }, 'n'] }],
     ['controls', { controls: ['oasm', { control: 'oasm', sigma: 3 }, { name: 'x', file: 'x.npy' }] }],
     ['analysis', { decode: { by: 'roi' }, rsa: {}, stats: { permutations: 10 }, encode: { alphas: [1, 2] } }],
   ])('on %s', (_, more) => {
@@ -78,6 +86,7 @@ describe('editors and cortune are of one mind', () => {
     ['unknown lists', { methods: [{ method: 'lora', grid: { alhpa: [8] } }] }],
     ['wrong values', { tune: { steps: 0 } }],
     ['wrong words', { encode: { standardize: 'z' } }],
+    ['wrong tasks', { tasks: ['other.txt'] }],
     ['wrong types', { seeds: ['one'] }],
     ['missing keys', { methods: undefined }],
   ])('against %s', (_, more) => {

@@ -124,10 +124,12 @@ describe('ids', () => {
       { tune: { accumulate: 2 } },
       { tune: { precision: 'bf16' } },
       { tune: { data_seed: 0 } },
-      { tune: { text: 'pairs.jsonl' } },
-      { tune: { text: 'pairs.jsonl', label: 'kind', objective: 'classification' } },
-      { tune: { validation: 'held.txt' } },
-      { tune: { validation: 'held.txt', patience: 2 } },
+      { tasks: { name: 'pairs', text: 'pairs.jsonl' } },
+      { tasks: { name: 'pairs', text: 'pairs.jsonl', label: 'kind', objective: 'classification' } },
+      { tasks: { name: 'stimuli', validation: 'held.txt' } },
+      { tasks: { name: 'stimuli', validation: 'held.txt' }, tune: { patience: 2 } },
+      { tasks: { name: 'stimuli', test: 'held.txt' } },
+      { tasks: { name: 'other', text: 'held.txt' } },
       { embed: { precision: 'bf16' } },
       { encode: { selection: 'gcv' } },
       { decode: {} },
@@ -139,9 +141,48 @@ describe('ids', () => {
       expect(ids(await planOf(other)).filter((id) => small.includes(id))).toEqual([]);
   });
 
+  it('are one a task, a batch each; models as they are have one, and random ones one a seed', async () => {
+    const study = {
+      models: ['m', { name: 'small', config: { model_type: 'gpt2' }, tokenizer: 'm' }],
+      methods: ['untuned', { method: 'lora', lr: [1e-4, 1e-3] }],
+      tasks: ['stimuli', { name: 'other', text: 'other.txt', test: 'held.txt' }],
+      seeds: [0, 1],
+      tune: { data_seed: 3 },
+    };
+    const plan = await planOf(study);
+    expect(shape(plan)).toEqual([1, 4, 4, 1, 1, 2, 2, 2, 2]);
+    expect(titles(plan).slice(0, 6)).toEqual([
+      'm untuned',
+      ...['0', '0', '1', '1'].map((seed, i) => `m lora lr ${i % 2 ? '1e-3' : '1e-4'} rank 8 task stimuli seed ${seed}`),
+      'm lora lr 1e-4 rank 8 task other seed 0',
+    ]);
+    expect(plan.batches.map(({ model, task, seed, dataSeed }) => [model, task, seed, dataSeed]).slice(3)).toEqual([
+      ['small', 0, 0, 0],
+      ['small', 0, 1, 0],
+      ['small', 0, 0, 3],
+      ['small', 0, 1, 3],
+      ['small', 1, 0, 3],
+      ['small', 1, 1, 3],
+    ]);
+    // A task's name decides nothing; what it is tested on decides the runs that are, untuned ones among them.
+    const renamed = await planOf({ ...study, tasks: ['stimuli', { ...(study.tasks[1] as object), name: 'new' }] });
+    expect(ids(renamed)).toEqual(ids(plan));
+    const other = await planOf(study, { 'held.txt': 'x' });
+    const same = plan.runs.filter((run, i) => run.id === other.runs[i]!.id).map(({ labels }) => labels.task);
+    expect(same).toEqual(Array(8).fill('stimuli'));
+  });
+
   it('follow the content of files, not their names', async () => {
-    const study = { tune: { text: 'a.txt' }, controls: [{ name: 'c', file: 'c.npy' }], decode: { labels: 'l.csv' } };
-    const moved = { tune: { text: 'b.txt' }, controls: [{ name: 'd', file: 'd.npy' }], decode: { labels: 'k.csv' } };
+    const study = {
+      tasks: { name: 'a', text: 'a.txt' },
+      controls: [{ name: 'c', file: 'c.npy' }],
+      decode: { labels: 'l.csv' },
+    };
+    const moved = {
+      tasks: { name: 'b', text: 'b.txt' },
+      controls: [{ name: 'd', file: 'd.npy' }],
+      decode: { labels: 'k.csv' },
+    };
     const files = { 'a.txt': '1', 'b.txt': '1', 'c.npy': '2', 'd.npy': '2', 'l.csv': '3', 'k.csv': '3' };
     const one = ids(await planOf(study, files));
     expect(ids(await planOf(moved, files))).toEqual(one);

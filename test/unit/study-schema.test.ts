@@ -1,9 +1,9 @@
 /** The study file: defaults, short forms, and errors that say where, what and what else. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readStudy } from '../../lib/study/schema.js';
+import { isRandom, modelSource, readStudy, untrainedOf } from '../../lib/study/schema.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cortune-schema-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -33,7 +33,7 @@ describe('a good study', () => {
     });
     expect(study.name).toBe('study');
     expect(study.data).toEqual([{ dataset: 'simulated' }]);
-    expect(study.models).toEqual(['m']);
+    expect(study.models).toEqual([{ name: 'm' }]);
     expect(study.methods[1]).toEqual({ method: 'lora', axes: [axis('rank', 8), axis('lr', 1e-3)], options: {} });
     expect(study.encode.folds).toBe('contiguous:5');
     expect(study.seeds).toEqual([0]);
@@ -97,13 +97,36 @@ describe('a good study', () => {
         { name: 'surprisal', file: 'surprisal.csv' },
       ],
     });
-    expect(study.models).toEqual(['m', 'org/p-70m', 'org/p-160']);
+    expect(study.models.map(({ name }) => name)).toEqual(['m', 'org/p-70m', 'org/p-160']);
     expect(study.data[1]).toEqual({ dataset: 'simulated:targets=3', name: 'other' });
     expect(study.controls).toEqual([
       { name: 'word_rate', control: 'word_rate', options: {} },
       { name: 'slow', control: 'oasm', options: { sigma: 4 } },
       { name: 'surprisal', control: null, file: 'surprisal.csv', options: {} },
     ]);
+  });
+
+  it('learns the stimuli unless tasks are given, and takes shapes of models', async () => {
+    const plain = await readStudy({ data: 'simulated', models: 'm', methods: ['lora'] });
+    expect(plain.tasks).toEqual([{ name: 'stimuli', text: 'stimuli' }]);
+    const config = { model_type: 'gpt2', n_embd: 64 };
+    const study = await readStudy({
+      data: 'simulated',
+      models: ['m', { name: 'small', config, tokenizer: './tiny' }],
+      methods: ['lora'],
+      tasks: ['stimuli', { name: 'kinds', text: 'a.csv', label: 'kind', test: 'b.csv', metrics: 'accuracy' }],
+    });
+    expect(study.tasks[1]).toEqual({
+      name: 'kinds',
+      text: 'a.csv',
+      label: 'kind',
+      test: 'b.csv',
+      metrics: ['accuracy'],
+    });
+    expect(isRandom(study, 'small')).toBe(true);
+    expect(untrainedOf(study, 'small')).toBe('small');
+    expect([isRandom(study, 'm'), untrainedOf(study, 'm')]).toEqual([false, 'untrained:m']);
+    expect(modelSource(study, 'small')).toEqual({ name: 'small', config, tokenizer: resolve('tiny') });
   });
 
   it('is named after its file', async () => {
@@ -167,12 +190,27 @@ describe('errors', () => {
   it('say what a section needs beside a key', async () => {
     const tune = (text: string) => problem(`${base}methods: [lora]\ntune: {${text}}\n`);
     expect(await tune('patience: 3')).toBe(
-      'study.yaml:4:18: Expected `tune.validation` beside `tune.patience`, got none',
+      'study.yaml:4:18: Expected `validation` of the task `stimuli` beside `tune.patience`, got none',
     );
     expect(await tune('rungs: [3]')).toMatch(/Expected `tune.halving` beside `tune.rungs`/);
-    expect(await tune('label: kind')).toMatch(/Expected `tune.text` to name the file of the column `kind`/);
     expect(await tune('memory: much')).toMatch(/Expected `memory` to be a size such as `8GB`/);
-    expect(await tune('objective: masks')).toMatch(/did you mean `masked`/);
+  });
+
+  it('say what is wrong with a task, and where', async () => {
+    const tasks = (text: string) => problem(`${base}methods: [lora]\ntasks: ${text}\n`);
+    expect(await tasks('[stimuli, {name: a, label: kind}]')).toBe(
+      'study.yaml:4:35: Expected `text` to name the file of `label`, got none',
+    );
+    expect(await tasks('{name: a, text: a.txt, objective: masks}')).toMatch(/did you mean `masked`/);
+    expect(await tasks('{name: a, text: a.txt, metrics: [loss]}')).toMatch(/Expected `test` to name held-out items/);
+    expect(await tasks('{name: a, test: a.txt, metrics: [accuraccy]}')).toMatch(/did you mean `accuracy`/);
+    expect(await tasks('{text: a.txt}')).toMatch(/Expected `tasks\[0\]\.name` to be a name, got nothing/);
+    expect(await tasks('[stimuli, {name: stimuli, text: a.txt}]')).toMatch(
+      /4:25: Expected tasks of different names, got `stimuli` twice/,
+    );
+    expect(await tasks('[other.txt]')).toMatch(
+      /4:9: Expected `tasks\[0\]` to be `stimuli` or a mapping with keys `name`, `text`/,
+    );
   });
 
   it('say what is wrong with a control, and where', async () => {

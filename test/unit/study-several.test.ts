@@ -43,6 +43,7 @@ async function severalResults(): Promise<Results> {
         title: runTitle(run.labels),
         scores,
         losses: [],
+        quality: [],
       };
     }),
   };

@@ -1,0 +1,48 @@
+/** How well the lanes of a batch, or the model as it is, do the tasks of a study on their held-out items. */
+import type { Stimuli } from '../data/types.js';
+import type { Model } from '../model/load.js';
+import type { JobOptions } from '../native/jobs.js';
+import { evaluate } from '../tasks/evaluate.js';
+import type { TuneResult } from '../tune/tune.js';
+import { tuningTexts } from './data.js';
+import type { Batch } from './plan.js';
+import type { QualityRow } from './records.js';
+import type { Study } from './schema.js';
+import { kStimuli } from './schema-tasks.js';
+import { packingOf, type Training } from './training.js';
+
+/**
+ * Tuned lanes are measured on their own task, others on every task that needs no trained head.
+ * @returns rows of each lane (one without lanes); empty where no task has a test.
+ * @throws what `evaluate` throws.
+ */
+export async function qualityOf(
+  model: Model,
+  batch: Batch,
+  study: Study,
+  stimuli: Stimuli,
+  training: Training,
+  tuned: TuneResult | undefined,
+  job: JobOptions,
+): Promise<QualityRow[][]> {
+  const rows: QualityRow[][] = Array.from({ length: tuned?.lanes.count ?? 1 }, () => []);
+  const tasks = tuned
+    ? [batch.task]
+    : [...study.tasks.keys()].filter((number) => study.tasks[number]!.label === undefined);
+  for (const number of tasks) {
+    const { name, metrics, objective, limit } = study.tasks[number]!;
+    const { test } = training.tasks[number]!;
+    if (test === undefined) continue;
+    const items = test === kStimuli ? tuningTexts(stimuli).slice(0, limit) : test;
+    const found = await evaluate(model, tuned?.lanes, items, metrics, {
+      ...job,
+      objective: tuned?.objective ?? objective,
+      classes: tuned?.classes,
+      packing: packingOf(study, items),
+      block: Math.min(study.tune.block, model.config.maxPositions),
+      noun: `test item of \`${name}\``,
+    });
+    for (const [k, measures] of found.entries()) rows[k]!.push(...measures.map((one) => ({ task: name, ...one })));
+  }
+  return rows;
+}

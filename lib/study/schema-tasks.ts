@@ -1,0 +1,65 @@
+/** What tuned runs learn and how well they do it: the section `tasks` of a study. */
+import { z } from 'zod';
+import { integer, listOf, oneOf, section, text, written } from '../config.js';
+import { kMetricNames } from '../tasks/metrics.js';
+import { kObjectives } from '../tune/examples.js';
+
+/** The texts of the data set's stimuli, in the place of a file. */
+export const kStimuli = 'stimuli';
+
+const columns = ['column', 'prompt', 'completion', 'label', 'choices'] as const;
+
+const taskSection = section('a task', {
+  name: text('a name')
+    .max(80, { error: 'a name of at most 80 characters' })
+    .describe('What tables and figures call it.'),
+  text: text('a file')
+    .default(kStimuli)
+    .describe('What to learn: .txt, .jsonl, .csv, .tsv or .parquet; by default `stimuli`, the texts of the data set.'),
+  column: text('a column').optional().describe('Column of the texts in its files.'),
+  prompt: text('a column').optional().describe('Column of prompts, with `completion`.'),
+  completion: text('a column').optional().describe('Column of completions: they alone are learnt.'),
+  label: text('a column').optional().describe('Column of classes or values to predict from the texts.'),
+  choices: z
+    .union([text('a column'), z.array(text()).min(2).max(1000)], {
+      error: 'a column, or a list of at least two completions',
+    })
+    .optional()
+    .describe(
+      'Completions to choose from, for `accuracy`: a column of lists (or their JSON), or one list for all items. The right one is among them.',
+    ),
+  objective: oneOf(kObjectives)
+    .optional()
+    .describe('What is learnt; by default by the labels, else `causal`, for encoders `masked`.'),
+  validation: text('a file').optional().describe('Held-out items that `tune.patience` watches, a file as `text`.'),
+  test: text('a file')
+    .optional()
+    .describe(
+      'Held-out items that every run of the task is evaluated on after tuning, a file as `text`, or `stimuli`.',
+    ),
+  metrics: listOf(oneOf(kMetricNames), 'names of metrics', 100)
+    .optional()
+    .describe('Of task quality; by default those that fit the items.'),
+  limit: integer(1, 2 ** 31 - 1)
+    .optional()
+    .describe('Items of each of its files at most, the first ones.'),
+}).superRefine((task, context) => {
+  const issue = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
+  const files = [task.text, task.validation, task.test].filter((path) => path !== undefined && path !== kStimuli);
+  for (const key of columns)
+    if (task[key] !== undefined && files.length === 0)
+      issue(key, `Expected \`text\` to name the file of \`${key}\`, got none`);
+  for (const key of ['metrics'] as const)
+    if (task[key] !== undefined && task.test === undefined)
+      issue(key, `Expected \`test\` to name held-out items for \`${key}\`, got none`);
+});
+
+/** `stimuli` is short for `{name: stimuli}`. */
+const read = z.preprocess((value, context) => {
+  if (value === kStimuli) return { name: kStimuli };
+  if (typeof value === 'string')
+    context.addIssue({ code: 'custom', message: `\`${kStimuli}\` or a mapping with keys \`name\`, \`text\` and more` });
+  return value;
+}, taskSection);
+export const task = written(read, z.literal(kStimuli), taskSection);
+export type TaskEntry = z.output<typeof taskSection>;
