@@ -94,6 +94,7 @@ export { type Followed, follow } from './progress.js';
 export { type ReportOptions, report } from './report/report.js';
 export { type CompareOptions, compareRuns, type RunComparison } from './study/comparisons.js';
 export type { Freed, GcOptions } from './study/gc.js';
+export { type CompareAxis, compareGroups, type GroupComparison, type GroupOptions } from './study/group-comparisons.js';
 export { openStore, type QueryResult, ResultStore, type RunFilter } from './study/open.js';
 export { type Overview, type OverviewOptions, overview } from './study/overview.js';
 export type { Query, QueryOptions, QueryParameter, QueryValue } from './study/query.js';

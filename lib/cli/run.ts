@@ -13,6 +13,7 @@ interface Options extends CommonOptions {
   study: string;
   out?: string | undefined;
   data?: string | undefined;
+  size?: string | undefined;
   dryRun: boolean;
   force: boolean;
   retryFailed: boolean;
@@ -30,6 +31,7 @@ export const command: CommandModule<object, Options> = {
       .positional('study', { type: 'string', demandOption: true, describe: 'Study file (YAML or JSON)' })
       .option('out', { type: 'string', describe: 'Results folder; by default results/ and the name of the study file' })
       .option('data', { type: 'string', describe: 'Folder of the data, instead of the one the study names' })
+      .option('size', { type: 'string', requiresArg: true, describe: 'One of the `sizes` that the study has' })
       .option('dry-run', {
         type: 'boolean',
         default: false,
@@ -51,7 +53,7 @@ export const command: CommandModule<object, Options> = {
   handler: (argv) =>
     runCommand(argv, async (ctx) => {
       const out = argv.out ?? join('results', studyStem(argv.study));
-      const common = { dataRoot: argv.data, ...ctx.job, note: ctx.note };
+      const common = { dataRoot: argv.data, size: argv.size, ...ctx.job, note: ctx.note };
       if (argv.dryRun) {
         const { force, retryFailed, workers } = argv;
         const plan = await dryRun(argv.study, { ...common, out, force, retryFailed, workers, calibrate: true });

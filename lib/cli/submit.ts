@@ -9,6 +9,7 @@ interface Options extends CommonOptions {
   study: string;
   out?: string | undefined;
   data?: string | undefined;
+  size?: string | undefined;
   partition?: string | undefined;
   time?: string | undefined;
   mem?: string | undefined;
@@ -36,6 +37,7 @@ export const command: CommandModule<object, Options> = {
         requiresArg: true,
         describe: 'Folder of the data, instead of the one the study names',
       })
+      .option('size', { type: 'string', requiresArg: true, describe: 'One of the `sizes` that the study has' })
       .option('partition', {
         type: 'string',
         requiresArg: true,
@@ -67,10 +69,11 @@ export const command: CommandModule<object, Options> = {
   handler: (argv) =>
     runCommand(argv, async (ctx) => {
       const out = argv.out ?? join('results', studyStem(argv.study));
-      const { partition, time, mem, cpus, atOnce, dryRun, force, retryFailed } = argv;
+      const { partition, time, mem, cpus, atOnce, dryRun, force, retryFailed, size } = argv;
       const submitted = await submitStudy(argv.study, {
         ...{
           out,
+          size,
           partition,
           time,
           mem: mem?.replace(/B$/i, ''),

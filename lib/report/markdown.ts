@@ -2,6 +2,7 @@
 import { methodTitle } from '../study/plan.js';
 import { ceilingText, type Results, type Summary, summarize } from '../study/results.js';
 import { pageData } from './data.js';
+import { axisText, groupNote, groupTables, headOf } from './groups.js';
 import { taskTables } from './quality.js';
 import { decimals, shownRuns } from './sections.js';
 import type { PageDifferences } from './types.js';
@@ -26,6 +27,7 @@ export function renderMarkdown(results: Results): string {
     `## Scores\n\n${scores(summary, shown)}`,
     quality(results),
     ...page.differences.flatMap((each) => (each.lines.length > 0 ? [`## Tuned minus untuned\n\n${gains(each)}`] : [])),
+    groups(results),
     failures(summary),
     `## How it was made\n\n${made(results)}`,
   ];
@@ -80,6 +82,23 @@ function gains({ over, pairs, regions, lines }: PageDifferences): string {
   return over === 'subjects'
     ? `${table([...heads, 'p (FDR)', 'layers with p < 0.05'], rows)}\n\nHalf of the 95 % interval over ${pairs} subjects; p from sign flips over subjects, corrected by Benjamini-Hochberg over all lines, layers and regions.`
     : `${table(heads, rows)}\n\nOne standard error over ${pairs} folds; nothing is tested over people.`;
+}
+
+function groups(results: Results): string {
+  const found = groupTables(results);
+  if (!found) return '';
+  const tables = found.tables.map(({ title, axes, rows }) => {
+    const lines = rows.map(({ stratum, score, baseline, difference: { value, lower, upper }, effect, fdr }) => [
+      ...axes.map((axis) => axisText(axis, stratum[axis])),
+      ...[score, baseline, value].map((number) => decimals(number)),
+      `${decimals(lower)} to ${decimals(upper)}`,
+      decimals(effect.dz, 2),
+      fdr.toFixed(4),
+    ]);
+    const heads = [...axes.map(headOf), 'efficient', 'full', 'difference', 'interval', 'dz', 'p (FDR)'];
+    return `### ${title}\n\n${table(heads, lines)}`;
+  });
+  return `## Parameter-efficient against full\n\n${groupNote(found)}\n\n${tables.join('\n\n')}`;
 }
 
 function failures(summary: Summary): string {

@@ -8,6 +8,7 @@ import { replaceFile } from '../study/atomic.js';
 import { type Results, readResults, summarize, withSpaces } from '../study/results.js';
 import { kSmallest, pageData } from './data.js';
 import { geometrySections } from './geometry.js';
+import { groupSection } from './groups.js';
 import { Html, html } from './html.js';
 import { renderMarkdown } from './markdown.js';
 import { packBytes } from './pack.js';
@@ -172,6 +173,7 @@ ${lead(results, page)}
 ${qualitySection(results)}
 ${testsTable(results, summary, shown)}
 ${comparisonTable(results)}
+${groupSection(results)}
 ${geometrySections(results, shown)}
 <section class="screen" aria-labelledby="scores-title"><h2 id="scores-title">Every score</h2><div id="scores"></div></section>
 ${failures(summary)}

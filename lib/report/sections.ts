@@ -117,7 +117,9 @@ export function comparisonTable(results: Results): Html | null {
     if (error instanceof CortuneError) return null;
     throw error;
   }
-  const { against, effect } = comparisons[0]!;
+  const { effect } = comparisons[0]!;
+  const whole = new Set(comparisons.map(({ against }) => against));
+  const against = whole.size === 1 ? [...whole][0]! : 'the untuned run of the same model and data';
   return html`<section aria-labelledby="compare-title"><h2 id="compare-title">Against the untuned model</h2>
     <p class="quiet" id="compare-note">Paired over ${effect.n} subjects (means over regions) with ${against}; the layer of each run is chosen on the other folds, so r is lower than in the summary. 95 % intervals of the difference over subjects; p from sign flips, corrected by Benjamini-Hochberg over the runs; d<sub>z</sub> is the mean difference over its standard deviation.</p>
     <div class="scroll" tabindex="0" role="region" aria-label="Comparisons with the untuned model"><table aria-describedby="compare-note">

@@ -64,13 +64,11 @@ export function compareRuns(
       notes.push(`${run.title} has other targets than ${other.title}; it is left out.`);
       continue;
     }
-    const choose = (each: ResultRun) =>
-      chosenScores(comparable(each), each.scores!.layers.length === 1 ? 'best' : layer);
     found.push({
       run: run.record.id,
       title: run.title,
       against: other.title,
-      ...compareScores(choose(run), choose(other), run.scores!.targets, test),
+      ...compareScores(chosenOf(run, layer), chosenOf(other, layer), run.scores!.targets, test),
     });
   }
   if (found.length === 0)
@@ -83,12 +81,15 @@ export function compareRuns(
   return { comparisons: found.map((each, i) => ({ ...each, fdr: fdr[i]! })), notes };
 }
 
-function comparable(run: ResultRun): ComparedRun {
+/** The scores of a run's targets at the chosen layer, [t]; a run of one layer is taken as it is. */
+export function chosenOf(run: ResultRun, layer: LayerChoice): Float64Array {
   const { layers, targets, folds, foldR } = run.scores!;
-  return { layers, targets, folds: folds.count, foldR };
+  const compared: ComparedRun = { layers, targets, folds: folds.count, foldR };
+  return chosenScores(compared, layers.length === 1 ? 'best' : layer);
 }
 
-function targetsOf(run: ResultRun): string {
+/** Names of a run's targets; runs with the same can be paired. */
+export function targetsOf(run: ResultRun): string {
   return run.scores!.targets.map(({ name }) => name).join('\t');
 }
 

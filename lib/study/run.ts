@@ -27,6 +27,8 @@ export interface StudyOptions extends JobOptions {
   dataRoot?: string | undefined;
   /** A line for people: sources, batches as they finish. */
   note?: ((line: string) => void) | undefined;
+  /** One of the study's `sizes`. */
+  size?: string | undefined;
   /** The study is a copy of this file: its name and the folder of its paths. */
   as?: Pick<Study, 'name' | 'file' | 'folder'> | undefined;
 }
@@ -76,7 +78,7 @@ export async function prepareStudy(
   source: string | Record<string, unknown>,
   options: StudyOptions = {},
 ): Promise<PreparedStudy> {
-  const study = { ...(await readStudy(source)), ...options.as };
+  const study = { ...(await readStudy(source, options.size)), ...options.as };
   const models = new Map<string, StudyModel>();
   for (const name of modelsOf(study)) {
     const model = await findModel(modelSource(study, name), options);

@@ -19,6 +19,7 @@ import {
   tune as tuneSection,
 } from './schema-sections.js';
 import { kStimuli, type TaskEntry, task } from './schema-tasks.js';
+import { atSize } from './sizes.js';
 
 const kMaxRuns = 100_000;
 
@@ -61,8 +62,24 @@ export const studySchema = section('the study', {
     .max(1000, { error: 'at most 1000 controls' })
     .default([])
     .describe('What predicts responses without any model: names, or mappings.'),
+  sizes: z
+    .record(z.string(), z.record(z.string(), z.unknown(), { error: 'a mapping of keys of the study' }), {
+      error: 'a mapping from names of sizes to keys of the study',
+    })
+    .optional()
+    .describe(
+      'Other sizes of the study, for `cortune run STUDY --size NAME`: keys that take the place of its own, of sections key by key.',
+    ),
 }).superRefine((study, context) => {
   checkTasks(study, context);
+  for (const [size, keys] of Object.entries(study.sizes ?? {}))
+    for (const key of Object.keys(keys))
+      if (!(key in studySchema.shape) || key === 'sizes')
+        context.addIssue({
+          code: 'custom',
+          path: ['sizes', size, key],
+          message: `Expected keys of a study in \`sizes.${size}\`, got \`${key}\``,
+        });
   // Entries that are wrong have no axes, and are told of already.
   if (!study.methods.every(({ axes }) => Array.isArray(axes))) return;
   const runs = countRuns(study);
@@ -124,16 +141,27 @@ export interface Study extends StudyFile {
   folder: string;
 }
 
-/** Reads a study from a file, or checks an object of the same form. Throws ERR_CONFIG, ERR_NOT_FOUND, ERR_IO. */
-export async function readStudy(source: string | Record<string, unknown>): Promise<Study> {
+/** Reads a study from a file, or checks an object of the same form; at one of its `sizes`, where that is asked for. Throws ERR_CONFIG, ERR_NOT_FOUND, ERR_IO. */
+export async function readStudy(source: string | Record<string, unknown>, size?: string): Promise<Study> {
   if (typeof source !== 'string') {
     const content = objectText(source);
     const value = parseDescription(content, studySchema, 'the study');
-    return { ...value, name: value.name ?? 'study', file: '', text: content, folder: process.cwd() };
+    const study = { ...value, name: value.name ?? 'study', file: '', text: content, folder: process.cwd() };
+    return size === undefined ? study : resized(study, size);
   }
   const { value, text: content } = await readDescription(source, studySchema);
   const name = value.name ?? basename(source, extname(source));
-  return { ...value, name, file: source, text: content, folder: dirname(resolve(source)) };
+  const study = { ...value, name, file: source, text: content, folder: dirname(resolve(source)) };
+  return size === undefined ? study : resized(study, size);
+}
+
+/** The study at another of its sizes, under a name of its own; its text is what is left when the size is taken in. */
+function resized(study: Study, size: string): Study {
+  const file = study.file || 'the study';
+  const content = atSize(study.text, size, file);
+  const value = parseDescription(content, studySchema, `${file} at size ${size}`);
+  const { name, file: path, folder } = study;
+  return { ...value, name: `${name}-${size}`, file: path, folder, text: content };
 }
 
 /** JSON of an object; numbers that JSON has not are shown as what they are, and refused by their key. */

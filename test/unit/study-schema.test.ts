@@ -129,6 +129,29 @@ describe('a good study', () => {
     expect(modelSource(study, 'small')).toEqual({ name: 'small', config, tokenizer: resolve('tiny') });
   });
 
+  it('has other sizes, whose keys take the place of its own', async () => {
+    const path = join(folder, 'sized.yaml');
+    writeFileSync(
+      path,
+      `${base}methods: [untuned]\ntune: {steps: 3, batch: 2} # small\nsizes:\n  full:\n    models: [a, b]\n    tune: {steps: 100}\n`,
+    );
+    const small = await readStudy(path);
+    expect([small.name, small.models.length, small.tune.steps]).toEqual(['sized', 1, 3]);
+    const full = await readStudy(path, 'full');
+    expect([full.name, full.models.length, full.tune.steps, full.tune.batch]).toEqual(['sized-full', 2, 100, 2]);
+    expect(full.text).toContain('# small');
+    expect(
+      (await readStudy({ data: 'simulated', models: 'm', methods: 'lora', sizes: { tiny: { seeds: [3] } } }, 'tiny'))
+        .seeds,
+    ).toEqual([3]);
+    await expect(readStudy(path, 'big')).rejects.toThrow('Expected `size` to be one of its sizes (`full`), got `big`');
+    expect(await problem(`${base}methods: [untuned]\nsizes: {full: {modles: [a]}}\n`)).toBe(
+      'study.yaml:4:24: Expected keys of a study in `sizes.full`, got `modles`',
+    );
+    writeFileSync(path, `${base}methods: [untuned]\nsizes: {full: {seeds: [-1]}}\n`);
+    await expect(readStudy(path, 'full')).rejects.toThrow(/sized\.yaml at size full:\d+:\d+: Expected `seeds/);
+  });
+
   it('is named after its file', async () => {
     writeFileSync(join(folder, 'mine.yaml'), `${base}methods: [untuned]\n`);
     const study = await readStudy(join(folder, 'mine.yaml'));
