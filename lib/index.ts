@@ -90,6 +90,25 @@ export { type LoadOptions, loadModel, Model } from './model/load.js';
 export type { ModelShape } from './model/resolve.js';
 export type { JobOptions } from './native/jobs.js';
 export type { ModelConfig, Progress } from './native/types.js';
+export {
+  type AblatedPart,
+  type AblateOptions,
+  type Ablation,
+  ablate,
+  scoreItems,
+} from './probe/ablate.js';
+export { type AttentionMap, attentionMaps } from './probe/attention.js';
+export {
+  type DecodedStates,
+  type DecodedVariable,
+  type DecodeStatesOptions,
+  decodeStates,
+  type PlaceScore,
+} from './probe/decode-states.js';
+export type { ItemScores, ProbeItem, ProbeOptions } from './probe/items.js';
+export { type MapOptions, mapStates, type StateMap } from './probe/map.js';
+export { type Patched, type Patching, type PatchOptions, type PatchPair, patch } from './probe/patch.js';
+export { type ReadItemsOptions, readItems } from './probe/read-items.js';
 export { type Followed, follow } from './progress.js';
 export { type ReportOptions, report } from './report/report.js';
 export { type CompareOptions, compareRuns, type RunComparison } from './study/comparisons.js';
@@ -103,6 +122,7 @@ export { type Results, readResults, type ScoreRow, scoreRows, summarize } from '
 export { type DryRun, type DryRunOptions, dryRun, type RunStudyOptions, runStudy } from './study/run.js';
 export { type SubmitOptions, type Submitted, submitStudy } from './study/submit.js';
 export type { Problem, Verification } from './study/verify.js';
+export { type DecisionOptions, type DecisionTrial, decisions, type Splits } from './tasks/decisions.js';
 export { type EvaluateOptions, evaluate, type Quality } from './tasks/evaluate.js';
 export { kMetricNames as metrics } from './tasks/metrics.js';
 export { exactMatch, normalizeAnswer, tokenF1 } from './tasks/scores/answers.js';

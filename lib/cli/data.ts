@@ -1,4 +1,4 @@
-/** `cortune data`: lists the data sets that are described, shows one, and checks a downloaded copy. */
+/** `cortune data`: lists the data sets that are described, shows one, checks a downloaded copy; and writes the trials of the decision task. */
 import { existsSync, statSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { readDescription } from '../config.js';
@@ -7,7 +7,9 @@ import { dataFolder, descriptionPath, knownDatasets } from '../data/paths.js';
 import { recognise } from '../data/recognise.js';
 import { type DatasetDescription, kDatasetSchema } from '../data/schema.js';
 import { expected } from '../errors.js';
+import { decisions, jsonLines } from '../tasks/decisions.js';
 import { type CommandContext, type CommonOptions, FailedResult, runCommand, table } from './output.js';
+import { writeFiles } from './probe-options.js';
 
 interface Options extends CommonOptions {
   action?: string | undefined;
@@ -16,9 +18,15 @@ interface Options extends CommonOptions {
   data?: string | undefined;
   variant?: string | undefined;
   checksums: boolean;
+  out?: string | undefined;
+  train?: number | undefined;
+  test?: number | undefined;
+  noise?: number | undefined;
+  distractors?: number | undefined;
+  seed?: number | undefined;
 }
 
-const kActions = ['list', 'describe', 'check'] as const;
+const kActions = ['list', 'describe', 'check', 'decisions'] as const;
 
 async function describedAs(name: string): Promise<{ described: DatasetDescription; file: string }> {
   const file = descriptionPath(name);
@@ -131,10 +139,25 @@ function report({ name, root, tried, files, reading, ok, advice }: DatasetCheck)
   ].join('\n');
 }
 
+async function writeTrials(options: Options, ctx: CommandContext): Promise<void> {
+  const { out, train, test, noise, distractors, seed } = options;
+  if (out === undefined) throw expected('out', 'a folder to write the trials into, after `decisions`', out, 'type');
+  const made = decisions({ train, test, noise, distractors, seed });
+  const files = await writeFiles(out, { 'train.jsonl': jsonLines(made.train), 'test.jsonl': jsonLines(made.test) });
+  ctx.result({ train: made.train.length, test: made.test.length, files }, () =>
+    [
+      `${made.train.length} trials to train on, ${made.test.length} to test, such as:`,
+      `  ${made.train[0]?.prompt ?? ''}${made.train[0]?.completion ?? ''}`,
+      ...files.map((file) => `Wrote ${file}`),
+    ].join('\n'),
+  );
+}
+
 async function run(options: Options, ctx: CommandContext): Promise<void> {
   const { action = 'list', what, data } = options;
   if (action === 'list') return list(ctx);
   if (action === 'check') return check(options, ctx);
+  if (action === 'decisions') return writeTrials(options, ctx);
   if (action !== 'describe') throw expected('action', `one of ${kActions.join(', ')}`, action);
   if (what === undefined) throw expected('what', 'the name of a data set after `describe`', what, 'type');
   return describe(what, ctx, data);
@@ -145,7 +168,7 @@ export const command: CommandModule<object, Options> = {
   describe: 'List known data sets, show one, or check a downloaded copy',
   builder: (yargs) =>
     yargs
-      .positional('action', { type: 'string', describe: 'list (default), describe or check' })
+      .positional('action', { type: 'string', describe: 'list (default), describe, check, or decisions' })
       .positional('what', { type: 'string', describe: 'A data set, or the folder of a copy to check' })
       .option('as', { type: 'string', describe: 'check: the data set that the folder holds; else it is recognised' })
       .option('data', { type: 'string', describe: 'The folder of the copy, where a name is given' })
@@ -155,9 +178,25 @@ export const command: CommandModule<object, Options> = {
         default: false,
         describe: 'check: compare checksums of large files, too',
       })
+      .option('out', { type: 'string', describe: 'decisions: folder for train.jsonl and test.jsonl' })
+      .option('train', { type: 'number', describe: 'decisions: trials to train on [default: 2000]' })
+      .option('test', {
+        type: 'number',
+        describe: 'decisions: trials to test, of other words and strengths [default: 200]',
+      })
+      .option('noise', {
+        type: 'number',
+        describe: 'decisions: standard deviation added to strengths before they are described [default: 0]',
+      })
+      .option('distractors', {
+        type: 'number',
+        describe: 'decisions: sentences before each trial that do not matter [default: 0]',
+      })
+      .option('seed', { type: 'number', describe: 'decisions: of the draw [default: 0]' })
       .example('$0 data', 'Data sets that are described here')
       .example('$0 data describe lebel2023', 'What to cite, where to get it, what it consists of')
       .example('$0 data check ~/data/alice', 'Is this copy whole, and does it read?')
+      .example('$0 data decisions --out trials', 'Context-dependent decisions, described in words')
       .epilogue(
         'check compares files found with the description: sizes, checksums and shapes where they are known. Exit code 1 when something that is\nneeded is missing or wrong. --json prints the same.',
       ) as never,

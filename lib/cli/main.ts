@@ -59,6 +59,26 @@ export const kCommands: Entry[] = [
     load: () => import('./decode.js'),
   },
   {
+    name: 'probe',
+    describe: 'Variables of items read from hidden states, at every token and layer',
+    load: () => import('./probe.js'),
+  },
+  {
+    name: 'ablate',
+    describe: 'Accuracy and loss of items without each head or layer of a model',
+    load: () => import('./ablate.js'),
+  },
+  {
+    name: 'attention',
+    describe: 'Average attention maps of every head over items',
+    load: () => import('./attention.js'),
+  },
+  {
+    name: 'map',
+    describe: 'A map (UMAP) of the hidden states of items, coloured by their variables',
+    load: () => import('./map.js'),
+  },
+  {
     name: 'rsa',
     describe: 'Representational similarity: RDMs against responses, CKA of features',
     load: () => import('./rsa.js'),

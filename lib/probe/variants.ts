@@ -22,10 +22,10 @@ export interface Edit {
   to: (typeof kValues)[number];
 }
 
-// Rows of a pass of one lane: enough for the matrix products when lanes join; and of all lanes together, so that their states take some
-// 100 MB a thread.
+// Rows of a pass of one lane: enough for the matrix products where few lanes have joined; and of all lanes together, so that a layer's
+// states stay near the core that makes them.
 const kRows = 256;
-const kTogether = 6144;
+const kTogether = 1024;
 
 export interface VariantInputs {
   plan: ItemPlan;

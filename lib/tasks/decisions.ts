@@ -193,18 +193,33 @@ export function decisions(options: DecisionOptions = {}): { train: DecisionTrial
   return { train: drawTrials(random, all, 'train'), test: drawTrials(random, all, 'test') };
 }
 
+/** Draws in a row that give nothing new: then all there are have been found, or nearly. */
+const kRepeats = 2000;
+
 function drawTrials(random: Random, options: Settings, split: 'train' | 'test'): DecisionTrial[] {
   const drawing = new Drawing(random, options, split);
   const wanted = options[split];
   const found = new Map<string, DecisionTrial>();
-  for (let tries = 0; found.size < wanted; tries++) {
-    if (tries > 50 * wanted + 1000)
+  for (let repeats = 0; found.size < wanted; repeats++) {
+    if (repeats > kRepeats)
       throw new CortuneError(
         'ERR_CONFIG',
         `Expected ${wanted} different trials to ${split} on, found ${found.size}. Ask for fewer, or give more strengths or templates.`,
       );
     const trial = drawing.trial();
-    if (!found.has(trial.prompt)) found.set(trial.prompt, trial);
+    if (found.has(trial.prompt)) continue;
+    found.set(trial.prompt, trial);
+    repeats = 0;
   }
   return [...found.values()];
+}
+
+/** Trials as lines of JSON: prompt, completion, choices, and each variable as a field of its own. */
+export function jsonLines(trials: readonly DecisionTrial[]): string {
+  return trials
+    .map(
+      ({ prompt, completion, choices, variables }) =>
+        `${JSON.stringify({ prompt, completion, choices, ...variables })}\n`,
+    )
+    .join('');
 }
