@@ -17,6 +17,8 @@ import { temporaryFolder } from '../helpers/temporary.js';
 const folder = temporaryFolder();
 const executablePath = findChromium();
 const why = executablePath ? '' : ' (not run: no Chromium found; apt-get install chromium, or set CHROMIUM)';
+/** Rendering by software on a machine that does other things too. */
+const kPatience = { timeout: 15_000 };
 const kAffine = [
   [-3, 0, 0, 30],
   [0, 3, 0, -40],
@@ -154,14 +156,14 @@ describe.skipIf(!executablePath)(`in a browser${why}`, () => {
 
     const values = await rows(page);
     await page.getByRole('combobox', { name: 'Go to' }).selectOption({ label: 'ROI-2' });
-    await expect.poll(() => status(page)).toContain(`ROI-2, ${values.get('ROI-2')!.toFixed(3)}.`);
+    await expect.poll(() => status(page), kPatience).toContain(`ROI-2, ${values.get('ROI-2')!.toFixed(3)}.`);
     // The middle of the cube at voxel (14, 12, 9), of which one step to the right is three millimetres to the left.
     expect(await status(page)).toMatch(/^-12, -4, 7 mm/);
     await page.locator('#brain canvas').focus();
     await page.keyboard.press('ArrowRight');
-    await expect.poll(() => status(page)).toMatch(/^-15, -4, 7 mm: ROI-2/);
+    await expect.poll(() => status(page), kPatience).toMatch(/^-15, -4, 7 mm: ROI-2/);
     for (let i = 0; i < 4; i++) await page.keyboard.press('PageUp');
-    await expect.poll(() => status(page)).toMatch(/^-15, -4, 19 mm: not measured/);
+    await expect.poll(() => status(page), kPatience).toMatch(/^-15, -4, 19 mm: not measured/);
     expect(problems).toEqual([]);
     await page.context().close();
   });
@@ -215,7 +217,7 @@ describe.skipIf(!executablePath)(`in a browser${why}`, () => {
         return kind === 'webgl2' ? null : real.call(this, kind, ...rest);
       } as typeof real;
     });
-    await expect.poll(() => status(without)).toMatch(/no WebGL2/);
+    await expect.poll(() => status(without), kPatience).toMatch(/no WebGL2/);
     expect((await rows(without)).size).toBe(3);
     await without.context().close();
   });

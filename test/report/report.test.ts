@@ -316,6 +316,20 @@ describe.skipIf(!executablePath)(`in a browser${why}`, () => {
     await page.close();
   });
 
+  it('shows the highest of very many regions, and offers no list of them', async () => {
+    const path = join(folder, 'many.html');
+    writeFileSync(path, renderReport(largeResults(6, 7, 400), await pageAssets()));
+    const page = await open(path);
+    expect(await page.locator('#heat-note').textContent()).toMatch(/The highest 24 of 400; the table/);
+    expect((await page.locator('#heat > svg').first().boundingBox())!.height).toBeLessThan(1200);
+    expect(await page.getByRole('combobox', { name: 'Region', exact: true }).count()).toBe(0);
+    // Whole layers, each once.
+    const ticks = await page.locator('#curves > svg [aria-label="x-axis tick label"] text').allTextContents();
+    expect(ticks).toEqual(['0', '1', '2', '3', '4', '5', '6']);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
   it('prints every figure, also those that were never in sight', async () => {
     const page = await open(join(folder, 'study', 'report.html'));
     const pdf = await page.pdf({ format: 'A4' });

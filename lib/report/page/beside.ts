@@ -14,6 +14,7 @@ import {
   short,
   spoken,
   ticksOf,
+  wholeTicks,
 } from './frame.js';
 import {
   best,
@@ -170,7 +171,17 @@ export function measureCurves(measure: PageMeasure, series: Series[], choices: C
   const points = lines.flatMap(({ points }) => points);
   const svg = Plot.plot({
     ...frame(width, heightOf(width), `${measure.title} over layers`),
-    x: { ...kAxis, label: 'layer', ...kLabelBelow, ticks: ticksOf(width), tickFormat: 'd', inset: 6 },
+    x: {
+      ...kAxis,
+      label: 'layer',
+      ...kLabelBelow,
+      ticks: wholeTicks(
+        width,
+        points.map(({ layer }) => layer),
+      ),
+      tickFormat: 'd',
+      inset: 6,
+    },
     y: { ...kAxis, label: measure.title, grid: true, nice: true },
     marks: [
       ...(measure.chance === null

@@ -1,5 +1,6 @@
 /** Scores on the brain: choices, the viewer (NiiVue, a script of its own), the place under the crosshair, and files to save. */
 import type { PageBrain, PageData } from '../types.js';
+import { colorOf, noteOf, peak, rangeOf, voxelAt } from './brain-look.js';
 import { type BrainChoices, type BrainMap, brainMap, headOf, placesOf, type Shown } from './brain-map.js';
 import { at, choice, h, number } from './dom.js';
 import { kPlain, niftiFile } from './nifti.js';
@@ -240,43 +241,4 @@ export class BrainView {
       button('CSV', () => csvBlob(this.#map?.rows ?? []), 'csv'),
     );
   }
-}
-
-function noteOf(brain: PageBrain, shown: Shown): string {
-  const side = brain.affine ? '' : ' The images do not say how they lie in the head, so left and right are not told.';
-  const layers = shown === 'layer' ? ' Places without a score above 0 are empty.' : '';
-  return `The gray is the shape of the head. Click, or use the arrow keys, page up and page down, to move the crosshair.${layers}${side}`;
-}
-
-/** Colours run from 0 (or what is below) to the highest; of gains evenly to both sides; of layers over all of them. */
-function rangeOf(values: Float64Array, shown: Shown): [number, number] {
-  const finite = [...values].filter(Number.isFinite);
-  const top = Math.max(1e-3, ...finite);
-  if (shown !== 'gain') return [Math.min(0, ...finite), top];
-  const most = Math.max(top, -Math.min(0, ...finite));
-  return [-most, most];
-}
-
-function peak(values: Float64Array): number {
-  return values.reduce((top, value, i) => (value > (values[top] || -Infinity) ? i : top), 0);
-}
-
-/** The voxel at a place: the affine solved by Cramer's rule. */
-function voxelAt(mm: Place, affine: readonly number[][]): Place {
-  const [p, q, r] = affine as [number[], number[], number[]];
-  const right = affine.map((row, i) => mm[i]! - row[3]!);
-  const det = (columns: number[][]) => {
-    const [[a, b, c], [d, e, f], [g, h, i]] = columns as [number[], number[], number[]];
-    return a! * (e! * i! - f! * h!) - b! * (d! * i! - f! * g!) + c! * (d! * h! - e! * g!);
-  };
-  const columns = [0, 1, 2].map((c) => [p[c]!, q[c]!, r[c]!]);
-  const all = det(columns);
-  return [0, 1, 2].map((c) => Math.round(det(columns.map((each, i) => (i === c ? right : each))) / all)) as never;
-}
-
-/** A colour of the page, each part from 0 to 1. */
-function colorOf(name: string): [number, number, number] {
-  const text = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const hex = text.length === 4 ? text.replace(/[0-9a-f]/gi, '$&$&') : text;
-  return [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16) / 255) as [number, number, number];
 }

@@ -2,7 +2,7 @@
 import * as Plot from '@observablehq/plot';
 import type { PageData, PageRun, PageSet } from '../types.js';
 import { number } from './dom.js';
-import { type Figure, frame, kAxis, kLabelBelow, kTip, roomy, spoken, ticksOf } from './frame.js';
+import { type Figure, frame, kAxis, kLabelBelow, kTip, roomy, spoken, wholeTicks } from './frame.js';
 import { best, type Choices, ceilingOf, controlsOf, curve, kScores, type Series, shortName } from './series.js';
 
 /** Scores over layers, a line a series, with bands, controls and the ceiling. */
@@ -21,7 +21,10 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
       ...kAxis,
       label: 'layer (0: static embedding)',
       ...kLabelBelow,
-      ticks: ticksOf(width),
+      ticks: wholeTicks(
+        width,
+        all.map(({ layer }) => layer),
+      ),
       tickFormat: 'd',
       inset: 6,
     },
@@ -205,7 +208,7 @@ export function lossCurves(series: Series[], choices: Choices, width: number): F
   const most = Math.max(...lines.map(({ run }) => run.steps - 1));
   const svg = Plot.plot({
     ...frame(width, Math.max(240, Math.min(340, width * 0.6)), 'Training loss over steps'),
-    x: { ...kAxis, label: 'step', ...kLabelBelow, ticks: Math.min(ticksOf(width), Math.max(1, most)), tickFormat: 'd' },
+    x: { ...kAxis, label: 'step', ...kLabelBelow, ticks: wholeTicks(width, [0, most]), tickFormat: 'd' },
     y: { ...kAxis, label: 'loss (nats a token)', grid: true, nice: true },
     marks: [
       ...lines.map(({ each, points }) =>

@@ -54,6 +54,11 @@ export function ticksOf(width: number): number {
   return width < 480 ? 5 : 8;
 }
 
+/** Ticks at whole numbers: no more than there are, or the same would stand twice. */
+export function wholeTicks(width: number, values: readonly number[]): number {
+  return Math.max(1, Math.min(ticksOf(width), Math.max(...values) - Math.min(...values)));
+}
+
 /** Looks of the note beside the pointer. */
 export const kTip = { fill: 'var(--panel)', stroke: 'var(--line)' };
 

@@ -5,8 +5,9 @@ import { number } from './dom.js';
 import { type Figure, frame, kAxis, kTip, spoken } from './frame.js';
 import { best, type Choices, chosenTargets, curve, kScores, mean, meanScore, roisOf, type Series } from './series.js';
 
-/** Regions that a figure has room for. */
+/** Regions that a figure shows at most, and how many of more: as many as fit on a sheet of paper. */
 export const kRegions = 40;
+export const kHighest = 24;
 
 /** Regions by layers of one series, or regions by series at the best layer of each. */
 export function heatMap(set: PageSet, series: Series[], choices: Choices, of: string, width: number): Figure {
@@ -102,7 +103,7 @@ function highest(rois: string[], score: (roi: string) => number): string[] {
   if (rois.length <= kRegions) return rois;
   const scored = rois.map((roi) => ({ roi, value: score(roi) })).filter(({ value }) => Number.isFinite(value));
   scored.sort((a, b) => b.value - a.value);
-  return scored.slice(0, kRegions).map(({ roi }) => roi);
+  return scored.slice(0, kHighest).map(({ roi }) => roi);
 }
 
 /** Viridis: brighter is higher, on light and dark ground alike; black is read on its upper 40 %. */

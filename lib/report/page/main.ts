@@ -1,21 +1,17 @@
 /** The report's page: reads the results it carries, offers the choices, draws the figures again when one changes. */
 import { unpackBytes } from '../pack.js';
 import type { PageData } from '../types.js';
-import { controlBars, measureCurves, subjects } from './beside.js';
 import { BrainView } from './brain.js';
-import { at, choice, h, number } from './dom.js';
-import { layerCurves, lossCurves, rateCurve } from './figures.js';
+import { at, choice, h } from './dom.js';
 import type { Figure } from './frame.js';
-import { gainNote, gains } from './gains.js';
-import { heatMap, kRegions } from './heat-map.js';
 import { lineList } from './lines.js';
+import { allPlaces, type Place } from './places.js';
 import { saveButtons } from './save.js';
 import {
   type Choices,
   ceilingOf,
   curve,
   done,
-  hasFoldBand,
   kScores,
   roisOf,
   type Series,
@@ -23,7 +19,6 @@ import {
   shortName,
   viewsOf,
 } from './series.js';
-import { rateMap, sizes } from './sweeps.js';
 import { scoreTable } from './table.js';
 
 const data = await unpacked();
@@ -113,67 +108,10 @@ function controls(): void {
   );
 }
 
-interface Place {
-  id: string;
-  title: string;
-  make(width: number): Figure;
-  /** What is written below it. */
-  note?: () => string;
-}
-
-const all: Place[] = [
-  {
-    id: 'curves',
-    title: 'Scores layer by layer',
-    make: (width) => layerCurves(data, set(), series, choices, width),
-    note: () => [bandNote(), ceilingNote()].filter(Boolean).join(' '),
-  },
-  {
-    id: 'gains',
-    title: 'Gain over the untuned model',
-    make: (width) => gains(data, series, choices, width),
-    note: () => gainNote(data, choices),
-  },
-  {
-    id: 'controls',
-    title: 'Scores beside controls',
-    make: (width) => controlBars(data, set(), series, choices, width),
-  },
-  {
-    id: 'heat',
-    title: 'Scores of regions',
-    make: (width) => heatMap(set(), series, choices, heatOf, width),
-    note: () => {
-      const one = series.find((each) => each.key === heatOf);
-      const many = roisOf(set()).length;
-      const some = many > kRegions ? ` The highest ${kRegions} of ${many}; the table of every score has all.` : '';
-      return (one ? `Layers of ${one.title}.` : 'Each line at its best layer.') + some;
-    },
-  },
-  { id: 'subjects', title: 'Scores of subjects', make: (width) => subjects(set(), series, choices, width) },
-  {
-    id: 'rates',
-    title: 'Scores over the learning rate',
-    make: (width) => rateCurve(data, set(), series, choices, width),
-  },
-  {
-    id: 'rate-map',
-    title: 'Scores by learning rate and method',
-    make: (width) => rateMap(set(), series, choices, width),
-  },
-  { id: 'sizes', title: 'Scores over the size of the model', make: (width) => sizes(set(), series, choices, width) },
-  { id: 'losses', title: 'Training loss', make: (width) => lossCurves(series, choices, width) },
-  ...data.measures.map(
-    (measure): Place => ({
-      id: `${measure.id}-curves`,
-      title: measure.title,
-      make: (width) => measureCurves(measure, series, choices, width),
-      note: () => (measure.chance === null ? '' : `Dotted: ${number(measure.chance)}, by chance.`),
-    }),
-  ),
-];
 /** Those that the page has: a study without learning rates has no figure of them. */
-const kPlaces = all.filter(({ id }) => document.getElementById(id));
+const kPlaces = allPlaces(data, () => ({ set: set(), series, choices, heatOf })).filter(({ id }) =>
+  document.getElementById(id),
+);
 
 const drawn = new Map<string, Figure>();
 const stale = new Set<Place>();
@@ -206,17 +144,6 @@ function legendOf({ lines = [] }: Figure): HTMLElement {
     h('span', { class: 'tick' }, h('span', { class: 'mark', style: `background:${color}` }), title),
   );
   return h('div', { class: 'lines quiet', 'aria-hidden': 'true' }, ...entries);
-}
-
-function bandNote(): string {
-  if (choices.view === 'subjects') return 'Bands: 95 % interval over subjects.';
-  return hasFoldBand(choices) ? 'Bands: plus and minus one standard error over folds.' : '';
-}
-
-function ceilingNote(): string {
-  const ceiling = ceilingOf(set(), choices);
-  if (!Number.isFinite(ceiling)) return 'No ceiling could be estimated.';
-  return choices.ceiling ? '' : `The ceiling, ${number(ceiling)}, lies outside of the figure; tick it to see it.`;
 }
 
 /** Figures in sight at once, the others one by one when there is time: a large study must not wait for what nobody looks at. */
