@@ -1,5 +1,8 @@
 /** Hidden states of stimuli at every layer, in one pass over packed tokens. */
 import { CortuneError, expected } from '../errors.js';
+import type { ImageSource } from '../images/decode.js';
+import { Images, readImages } from '../images/read.js';
+import { isEncoder, readsImages } from '../model/config.js';
 import type { Model } from '../model/load.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
@@ -17,9 +20,14 @@ export type Pool = (typeof kPools)[number];
 export const kContexts = ['none', 'cumulative'] as const;
 export type Context = (typeof kContexts)[number];
 
+/** What is embedded: texts; or for a model of images pictures (paths, contents of files, pixels), or what `readImages` made of them. */
+export type Stimuli = readonly string[] | readonly ImageSource[] | Images;
+
 export interface EmbedOptions extends JobOptions {
-  /** Default 'last'. */
+  /** Default 'last'. Of images 'first', the class token, or 'mean', that of the patches; default 'first'. */
   pool?: Pool;
+  /** Of images, pixels a side in place of the processor's; a multiple of the model's patch. */
+  imageSize?: number | undefined;
   /** Entries of transformers' `hidden_states` (0 the embedding output, the last the final norm-ed state). Default 'all'. */
   layers?: 'all' | readonly number[];
   /** Default 'none'. 'cumulative' needs a causal model. */
@@ -62,24 +70,63 @@ function plan(model: Model, texts: readonly string[], options: EmbedOptions): Em
   const reach = { tokenizer: model.tokenizer, window };
   if (context === 'none') return planAlone(texts, reach);
   if (context !== 'cumulative') throw expected('context', `one of ${kContexts.join(', ')}`, context);
-  if (model.config.family === 'bert')
+  if (isEncoder(model.config))
     throw new CortuneError(
       'ERR_CONFIG',
-      'Expected a causal model for cumulative context: BERT would see the words that come after. Use context: none.',
+      'Expected a causal model for cumulative context: an encoder would see the words that come after. Use context: none.',
     );
   return planCumulative(texts, reach, passages);
 }
 
+function textsOf(model: Model, stimuli: Stimuli): readonly string[] {
+  if (Array.isArray(stimuli) && stimuli.every((each) => typeof each === 'string')) return stimuli;
+  throw expected('stimuli', `texts: ${model.name} reads no images`, 'images');
+}
+
+async function embedImages(model: Model, stimuli: Stimuli, options: EmbedOptions): Promise<Tensor[]> {
+  const { pool = 'first', lanes, signal, onProgress, imageSize } = options;
+  if (pool !== 'first' && pool !== 'mean') throw expected('pool', 'first (the class token) or mean (of patches)', pool);
+  if (options.context !== undefined && options.context !== 'none')
+    throw expected('context', 'none for images', options.context);
+  const layers = layerNumbers(options.layers ?? 'all', model);
+  const precision = precisionOf(options.precision);
+  const given = stimuli instanceof Images;
+  const images = given ? stimuli : await readImages(model, stimuli, { imageSize, signal, onProgress });
+  try {
+    const { ids, lengths, images: handle } = images.packed(Array.from({ length: images.count }, (_, i) => i));
+    const [from, to] = pool === 'first' ? [0, 1] : [images.firstPatch, images.tokens];
+    const spans = Int32Array.from(
+      { length: 2 * images.count },
+      (_, i) => (i >> 1) * images.tokens + (i % 2 ? to : from),
+    );
+    const maxTokens = Math.max(16, Math.floor(kRowsPerPass / (lanes?.count ?? 1)));
+    const args = {
+      model: model.handle,
+      lanes: lanes?.handle,
+      ids,
+      lengths,
+      images: handle,
+      spans,
+      pool,
+      maxTokens,
+      layers,
+      precision,
+    };
+    const handles = await runJob((progress) => native().embed(args, progress), { signal, onProgress });
+    return handles.map((each) => new Tensor(each));
+  } finally {
+    if (!given) images.dispose();
+  }
+}
+
 /**
- * Embeds texts with every lane of `options.lanes` in one pass (with the base model alone when there are none).
+ * Embeds texts or images with every lane of `options.lanes` in one pass (with the base model alone when there are none).
  * @returns for each lane a float32 tensor [kept layers, n, C]; the caller disposes them.
  * @throws ERR_DATA for an empty text or one longer than the model's context; RangeError for options out of range.
  */
-export async function embedLanes(
-  model: Model,
-  texts: readonly string[],
-  options: EmbedOptions = {},
-): Promise<Tensor[]> {
+export async function embedLanes(model: Model, stimuli: Stimuli, options: EmbedOptions = {}): Promise<Tensor[]> {
+  if (readsImages(model.config)) return embedImages(model, stimuli, options);
+  const texts = textsOf(model, stimuli);
   const { pool = 'last', lanes, signal, onProgress } = options;
   if (!kPools.includes(pool)) throw expected('pool', `one of ${kPools.join(', ')}`, pool);
   const layers = layerNumbers(options.layers ?? 'all', model);
@@ -101,8 +148,8 @@ export async function embedLanes(
  * Embeds texts: transformers' `hidden_states`, pooled to one vector a text, without padding and without the vocabulary projection.
  * @returns float32 [kept layers, n, C]; of the first lane when `options.lanes` is given.
  */
-export async function embed(model: Model, texts: readonly string[], options: EmbedOptions = {}): Promise<Tensor> {
-  const [first, ...others] = await embedLanes(model, texts, options);
+export async function embed(model: Model, stimuli: Stimuli, options: EmbedOptions = {}): Promise<Tensor> {
+  const [first, ...others] = await embedLanes(model, stimuli, options);
   for (const other of others) other.dispose();
   return first!;
 }

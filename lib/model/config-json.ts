@@ -125,8 +125,56 @@ function bertJson(c: ModelConfig): Json {
   };
 }
 
+function imagesJson(c: ModelConfig): Json {
+  return {
+    hidden_size: c.hiddenSize,
+    num_hidden_layers: c.layers,
+    num_attention_heads: c.heads,
+    hidden_act: kActivationNames[c.activation],
+    layer_norm_eps: c.normEps,
+    image_size: c.imageSize,
+    patch_size: c.patchSize,
+    num_channels: c.channels,
+    qkv_bias: c.qkvBias,
+    initializer_range: c.initializerRange,
+  };
+}
+
+function vitJson(c: ModelConfig): Json {
+  const type = c.family === 'deit' ? 'deit' : 'vit';
+  return {
+    model_type: type,
+    architectures: [type === 'deit' ? 'DeiTModel' : 'ViTModel'],
+    ...imagesJson(c),
+    intermediate_size: c.intermediateSize,
+  };
+}
+
+function dinov2Json(c: ModelConfig): Json {
+  // Of a gated MLP the file says the size before two thirds of it are kept.
+  const inner = c.gatedMlp ? Math.ceil((c.intermediateSize * 3) / 2) : c.intermediateSize;
+  return {
+    model_type: c.antialias ? 'dinov2_with_registers' : 'dinov2',
+    architectures: [c.antialias ? 'Dinov2WithRegistersModel' : 'Dinov2Model'],
+    ...imagesJson(c),
+    hidden_act: c.gatedMlp ? 'gelu' : kActivationNames[c.activation],
+    mlp_ratio: inner / c.hiddenSize,
+    use_swiglu_ffn: c.gatedMlp,
+    ...(c.antialias ? { num_register_tokens: c.registers } : { use_mask_token: false }),
+  };
+}
+
 /** What config.json says of a model; `configFromJson` of it gives the same config. */
 export function configToJson(config: ModelConfig): Json {
-  const write = { llama: llamaJson, gpt2: gpt2Json, neox: neoxJson, opt: optJson, bert: bertJson }[config.family];
+  const write = {
+    llama: llamaJson,
+    gpt2: gpt2Json,
+    neox: neoxJson,
+    opt: optJson,
+    bert: bertJson,
+    vit: vitJson,
+    deit: vitJson,
+    dinov2: dinov2Json,
+  }[config.family];
   return { ...write(config), dtype: 'float32' };
 }

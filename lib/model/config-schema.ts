@@ -126,3 +126,30 @@ export const kBert = z.looseObject({
   is_decoder: z.literal(false).default(false),
   add_cross_attention: z.literal(false).default(false),
 });
+
+const kSide = z.union([kCount, z.array(kCount).length(2)]);
+const kImages = {
+  model_type: z.string(),
+  hidden_size: kCount.default(768),
+  num_hidden_layers: kCount.default(12),
+  num_attention_heads: kCount.default(12),
+  hidden_act: z.string().default('gelu'),
+  image_size: kSide.default(224),
+  num_channels: kCount.default(3),
+  qkv_bias: z.boolean().default(true),
+  initializer_range: z.number().nonnegative().default(0.02),
+};
+export const kVit = z.looseObject({
+  ...kImages,
+  intermediate_size: kCount.default(3072),
+  layer_norm_eps: kEps.default(1e-12),
+  patch_size: kSide.default(16),
+});
+export const kDinov2 = z.looseObject({
+  ...kImages,
+  layer_norm_eps: kEps.default(1e-6),
+  patch_size: kSide.default(14),
+  mlp_ratio: z.number().positive().max(1000).default(4),
+  use_swiglu_ffn: z.boolean().default(false),
+  num_register_tokens: z.int().nonnegative().max(100_000).default(4),
+});

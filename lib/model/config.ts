@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { CortuneError, show } from '../errors.js';
 import type { ModelConfig } from '../native/types.js';
-import { kBert, kGpt2, kLlama, kMistral, kNeox, kOpt, kQwen2, type Rope } from './config-schema.js';
+import { kBert, kDinov2, kGpt2, kLlama, kMistral, kNeox, kOpt, kQwen2, kVit, type Rope } from './config-schema.js';
 
 /** What the fields a family lacks hold. */
 export const kBlankConfig: ModelConfig = {
@@ -35,6 +35,12 @@ export const kBlankConfig: ModelConfig = {
   slidingWindow: 0,
   typeVocabSize: 0,
   initializerRange: 0.02,
+  imageSize: 0,
+  patchSize: 0,
+  channels: 0,
+  registers: 0,
+  gatedMlp: false,
+  antialias: false,
 };
 
 type Refuse = (what: string) => CortuneError;
@@ -235,6 +241,64 @@ function bert(raw: z.infer<typeof kBert>, refuse: Refuse): ModelConfig {
   };
 }
 
+/** One side of square images or patches, which configurations write once or twice. */
+function side(key: string, size: number | number[], refuse: Refuse): number {
+  const [first, second] = Array.isArray(size) ? size : [size, size];
+  if (first === second && first !== undefined) return first;
+  throw refuse(`square images and patches, got a \`${key}\` of ${show(size)}`);
+}
+
+/** What ViT, DeiT and DINOv2 have in common; `lead` tokens with positions stand before the patches. */
+function ofImages(raw: z.infer<typeof kVit> | z.infer<typeof kDinov2>, lead: number, refuse: Refuse) {
+  const [imageSize, patchSize] = [
+    side('image_size', raw.image_size, refuse),
+    side('patch_size', raw.patch_size, refuse),
+  ];
+  if (imageSize < patchSize)
+    throw refuse(`images of at least a patch, got ${imageSize} pixels and patches of ${patchSize}`);
+  return {
+    ...kBlankConfig,
+    hiddenSize: raw.hidden_size,
+    layers: raw.num_hidden_layers,
+    heads: raw.num_attention_heads,
+    kvHeads: raw.num_attention_heads,
+    headDim: Math.floor(raw.hidden_size / raw.num_attention_heads),
+    normEps: raw.layer_norm_eps,
+    activation: activation(raw.hidden_act, refuse),
+    qkvBias: raw.qkv_bias,
+    outBias: true,
+    mlpBias: true,
+    initializerRange: raw.initializer_range,
+    imageSize,
+    patchSize,
+    channels: raw.num_channels,
+    maxPositions: lead + Math.floor(imageSize / patchSize) ** 2,
+  };
+}
+
+function vit(raw: z.infer<typeof kVit>, refuse: Refuse): ModelConfig {
+  const deit = raw.model_type === 'deit';
+  const family = deit ? 'deit' : 'vit';
+  return { ...ofImages(raw, deit ? 2 : 1, refuse), family, intermediateSize: raw.intermediate_size };
+}
+
+function dinov2(raw: z.infer<typeof kDinov2>, refuse: Refuse): ModelConfig {
+  const antialias = raw.model_type === 'dinov2_with_registers';
+  const registers = antialias ? raw.num_register_tokens : 0;
+  const inner = Math.floor(raw.hidden_size * raw.mlp_ratio);
+  const gatedMlp = raw.use_swiglu_ffn;
+  return {
+    ...ofImages(raw, 1 + registers, refuse),
+    family: 'dinov2',
+    // A gated MLP keeps two thirds, rounded up to a multiple of 8.
+    intermediateSize: gatedMlp ? 8 * Math.ceil(Math.floor((inner * 2) / 3) / 8) : inner,
+    activation: gatedMlp ? 'silu' : activation(raw.hidden_act, refuse),
+    registers,
+    gatedMlp,
+    antialias,
+  };
+}
+
 function reader<T>(schema: z.ZodType<T>, build: (raw: T, refuse: Refuse) => ModelConfig) {
   return (raw: unknown, path: string): ModelConfig => {
     const parsed = schema.safeParse(raw);
@@ -261,7 +325,27 @@ const kReaders: Record<string, (raw: unknown, path: string) => ModelConfig> = {
   gpt_neox: reader(kNeox, neox),
   opt: reader(kOpt, opt),
   bert: reader(kBert, bert),
+  vit: reader(kVit, vit),
+  deit: reader(kVit, vit),
+  dinov2: reader(kDinov2, dinov2),
+  dinov2_with_registers: reader(kDinov2, dinov2),
 };
+
+/** Does every token see all others? */
+export function isEncoder({ family }: Pick<ModelConfig, 'family'>): boolean {
+  return family === 'bert' || readsImages({ family });
+}
+
+/** Does the model read images instead of texts? */
+export function readsImages({ family }: Pick<ModelConfig, 'family'>): boolean {
+  return family === 'vit' || family === 'deit' || family === 'dinov2';
+}
+
+/** What the encoder is called under a head; undefined for causal models. */
+export function encoderName(config: ModelConfig): string | undefined {
+  if (config.family === 'dinov2' && config.antialias) return 'dinov2_with_registers';
+  return isEncoder(config) ? config.family : undefined;
+}
 
 /** The `model_type`s that `configFromJson` takes. */
 export const kModelTypes = Object.keys(kReaders);

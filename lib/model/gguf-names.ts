@@ -45,6 +45,9 @@ const kNames: Record<
     },
   },
   opt: { whole: {}, layers: '', parts: {} }, // no GGUF architecture
+  vit: { whole: {}, layers: '', parts: {} },
+  deit: { whole: {}, layers: '', parts: {} },
+  dinov2: { whole: {}, layers: '', parts: {} },
   bert: {
     whole: {
       'embeddings.word_embeddings': 'token_embd',

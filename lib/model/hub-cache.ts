@@ -61,6 +61,7 @@ export function snapshotDir(hub: HubName): string | undefined {
 /** Files beside the weights: small, and taken when the repository has them. */
 export const kSmallFiles = [
   'config.json',
+  'preprocessor_config.json',
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
@@ -82,7 +83,12 @@ export function shardsOf(indexText: string): string[] {
 export function missingFiles(dir: string, options: { weights: boolean }): string[] {
   const lacks = (names: string[]) => names.filter((name) => !existsSync(join(dir, name)));
   const missing = lacks(['config.json']);
-  if (!['tokenizer.json', 'vocab.txt', 'vocab.json'].some((name) => existsSync(join(dir, name))))
+  // Models of images have no tokenizer.
+  if (
+    !['preprocessor_config.json', 'tokenizer.json', 'vocab.txt', 'vocab.json'].some((name) =>
+      existsSync(join(dir, name)),
+    )
+  )
     missing.push('tokenizer.json');
   if (!options.weights) return missing;
   const index = join(dir, kIndexFile);

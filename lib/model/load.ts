@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CortuneError, expected } from '../errors.js';
+import { type ImageProcessing, readProcessing } from '../images/processing.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import type { FileHeader, ModelConfig, ModelHandle } from '../native/types.js';
-import { configFromJson } from './config.js';
+import { configFromJson, readsImages } from './config.js';
 import { endsOfFolder, endsOfGguf } from './ends.js';
 import { configFromGguf } from './gguf.js';
 import { contentHash } from './identity.js';
@@ -33,6 +34,8 @@ interface Description {
   tokenizer: () => TokenizerParts | undefined;
   /** Tokens that end a text. */
   ends: number[];
+  /** Of models of images. */
+  processing?: ImageProcessing | undefined;
 }
 
 /** A model in native memory. Free it with `dispose()` or `using`; garbage collection is the fallback. */
@@ -52,11 +55,13 @@ export class Model implements Disposable {
   readonly tokenizerParts: () => TokenizerParts | undefined;
   /** Ids of the tokens that end what the model writes; none where its files name none. */
   readonly ends: readonly number[];
+  /** What is done to pictures before the model reads them; undefined for models of texts. */
+  readonly processing: ImageProcessing | undefined;
   private readonly makeTokenizer: () => TextTokenizer;
   private cached: TextTokenizer | undefined;
 
   constructor(
-    fields: Pick<Model, 'name' | 'config' | 'handle' | 'hash' | 'source' | 'tokenizerParts' | 'ends'>,
+    fields: Pick<Model, 'name' | 'config' | 'handle' | 'hash' | 'source' | 'tokenizerParts' | 'ends' | 'processing'>,
     makeTokenizer: () => TextTokenizer,
   ) {
     this.tokenizerParts = fields.tokenizerParts;
@@ -66,6 +71,7 @@ export class Model implements Disposable {
     this.hash = fields.hash;
     this.source = fields.source;
     this.ends = fields.ends;
+    this.processing = fields.processing;
     this.makeTokenizer = makeTokenizer;
   }
 
@@ -110,14 +116,33 @@ const kNoWeights: WeightPlan = { files: [], weights: [] };
 async function describeFolder(found: ResolvedModel, options: JobOptions): Promise<Description> {
   const { path: folder, random } = found;
   const config = (await shapedConfig(found, options)) ?? (await readConfig(join(folder, 'config.json')));
+  if (readsImages(config)) return describeImages(folder, config, random, options);
   const parts = await readTokenizerParts(folder);
   const tokenizerFiles = kTokenizerFiles.map((name) => join(folder, name)).filter((path) => existsSync(path));
   const ends = await endsOfFolder(folder);
   if (random) return { config, plan: kNoWeights, hashed: tokenizerFiles, tokenizer: () => parts, ends };
+  const plan = await planFolder(folder, config, options);
+  return { config, plan, hashed: [...tokenizerFiles, ...plan.files], tokenizer: () => parts, ends };
+}
+
+/** A model of images has no tokenizer; the configuration of its processor decides what it sees. */
+async function describeImages(
+  folder: string,
+  config: ModelConfig,
+  random: boolean,
+  options: JobOptions,
+): Promise<Description> {
+  const processing = await readProcessing(folder, config);
+  const path = join(folder, 'preprocessor_config.json');
+  const processor = existsSync(path) ? [path] : [];
+  const plan = random ? kNoWeights : await planFolder(folder, config, options);
+  return { config, plan, hashed: [...processor, ...plan.files], tokenizer: () => undefined, ends: [], processing };
+}
+
+async function planFolder(folder: string, config: ModelConfig, options: JobOptions): Promise<WeightPlan> {
   const files = [];
   for (const path of await findWeightFiles(folder)) files.push({ path, header: await inspect(path, options) });
-  const plan = planWeights(config, files);
-  return { config, plan, hashed: [...tokenizerFiles, ...plan.files], tokenizer: () => parts, ends };
+  return planWeights(config, files);
 }
 
 async function describeGguf(found: ResolvedModel, options: JobOptions): Promise<Description> {
@@ -149,6 +174,8 @@ function checkSeed(seed: number): void {
 
 function tokenizerMaker(description: Description, resolved: ResolvedModel): () => TextTokenizer {
   return () => {
+    if (description.processing)
+      throw new CortuneError('ERR_CONFIG', `Expected a model of texts, got ${resolved.path}, which reads images.`);
     const parts = description.tokenizer();
     if (parts) return new TextTokenizer(parts, description.config.vocabSize);
     throw new CortuneError(
@@ -180,8 +207,8 @@ export async function loadModel(source: string | ModelShape, options: LoadOption
   try {
     const hash = await hashing;
     const name = typeof source === 'string' ? source : source.name;
-    const of = { source: resolved.source, tokenizerParts: description.tokenizer, ends };
-    const fields = { name, config, handle, hash, ...of };
+    const { tokenizer: tokenizerParts, processing } = description;
+    const fields = { name, config, handle, hash, source: resolved.source, tokenizerParts, ends, processing };
     return new Model(fields, tokenizerMaker(description, resolved));
   } catch (error) {
     handle.dispose();

@@ -120,7 +120,73 @@ function bertHeads(c: ModelConfig, list: List): void {
   if (!c.tieEmbeddings) list.add('cls.predictions.decoder.weight', c.vocabSize, c.hiddenSize);
 }
 
-const kFamilies = { llama, gpt2, neox, opt, bert };
+/** Everything of a model of images before its blocks, and the norm behind them. */
+function imageEnds(c: ModelConfig, list: List, lead: number): void {
+  const patches = Math.floor(c.imageSize / c.patchSize) ** 2;
+  list.add('embeddings.cls_token', 1, 1, c.hiddenSize);
+  list.add('embeddings.position_embeddings', 1, lead + patches, c.hiddenSize);
+  if (lead > 1) list.add('embeddings.distillation_token', 1, 1, c.hiddenSize);
+  if (c.registers > 0) list.add('embeddings.register_tokens', 1, c.registers, c.hiddenSize);
+  list.add('embeddings.patch_embeddings.projection.weight', c.hiddenSize, c.channels, c.patchSize, c.patchSize);
+  list.add('embeddings.patch_embeddings.projection.bias', c.hiddenSize);
+  list.layerNorm('layernorm', c.hiddenSize);
+}
+
+function imageAttention(c: ModelConfig, list: List, layer: string): void {
+  for (const part of ['q_proj', 'k_proj', 'v_proj'])
+    list.linear(`${layer}.attention.${part}`, c.hiddenSize, c.hiddenSize, c.qkvBias);
+  list.linear(`${layer}.attention.o_proj`, c.hiddenSize, c.hiddenSize, true);
+}
+
+function vit(c: ModelConfig, list: List): void {
+  imageEnds(c, list, c.family === 'deit' ? 2 : 1);
+  for (let i = 0; i < c.layers; i++) {
+    const layer = `layers.${i}`;
+    imageAttention(c, list, layer);
+    list.layerNorm(`${layer}.layernorm_before`, c.hiddenSize);
+    list.layerNorm(`${layer}.layernorm_after`, c.hiddenSize);
+    list.linear(`${layer}.mlp.fc1`, c.hiddenSize, c.intermediateSize, true);
+    list.linear(`${layer}.mlp.fc2`, c.intermediateSize, c.hiddenSize, true);
+  }
+}
+
+function dinov2(c: ModelConfig, list: List): void {
+  imageEnds(c, list, 1);
+  for (let i = 0; i < c.layers; i++) {
+    const layer = `encoder.layer.${i}`;
+    list.layerNorm(`${layer}.norm1`, c.hiddenSize);
+    imageAttention(c, list, layer);
+    list.add(`${layer}.layer_scale1.lambda1`, c.hiddenSize);
+    list.layerNorm(`${layer}.norm2`, c.hiddenSize);
+    const [up, down] = c.gatedMlp ? ['up_proj', 'down_proj'] : ['fc1', 'fc2'];
+    if (c.gatedMlp) list.linear(`${layer}.mlp.gate_proj`, c.hiddenSize, c.intermediateSize, true);
+    list.linear(`${layer}.mlp.${up}`, c.hiddenSize, c.intermediateSize, true);
+    list.linear(`${layer}.mlp.${down}`, c.intermediateSize, c.hiddenSize, true);
+    list.add(`${layer}.layer_scale2.lambda1`, c.hiddenSize);
+  }
+}
+
+/** Parts of a block's name as transformers 5 has them in memory, and as it and all versions before it write them to files. */
+const kInFiles: readonly (readonly [RegExp, string])[] = [
+  [/^layers\./, 'encoder.layer.'],
+  [/\.attention\.q_proj\./, '.attention.attention.query.'],
+  [/\.attention\.k_proj\./, '.attention.attention.key.'],
+  [/\.attention\.v_proj\./, '.attention.attention.value.'],
+  [/\.attention\.o_proj\./, '.attention.output.dense.'],
+];
+const kVitInFiles = [
+  ...kInFiles,
+  [/\.mlp\.fc1\./, '.intermediate.dense.'],
+  [/\.mlp\.fc2\./, '.output.dense.'],
+] as const;
+
+/** What files of a family call a parameter. Models of images are the only ones that are written otherwise than they are named. */
+export function nameInFiles(name: string, family: ModelConfig['family']): string {
+  const table = { vit: kVitInFiles, deit: kVitInFiles, dinov2: kInFiles }[family as string] ?? [];
+  return table.reduce((all, [part, written]) => all.replace(part, written), name);
+}
+
+const kFamilies = { llama, gpt2, neox, opt, bert, vit, deit: vit, dinov2 };
 
 /** Every parameter of a model of this configuration, as native/model declares them. */
 export function expectedParameters(config: ModelConfig): Parameter[] {

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { CortuneError, show } from '../errors.js';
 import type { FileHeader, ModelConfig, TensorInfo, WeightSource } from '../native/types.js';
 import { ggufSource } from './gguf-names.js';
-import { expectedParameters, headParameters, type Parameter } from './parameters.js';
+import { expectedParameters, headParameters, nameInFiles, type Parameter } from './parameters.js';
 
 /** A weight file and what its header says. */
 export interface WeightFile {
@@ -68,19 +68,22 @@ async function shards(folder: string): Promise<string[]> {
 }
 
 /** What saved names may lack (saved from the bare model) or have before them (saved from a model with a head). */
-const kPrefixes: Record<ModelConfig['family'], { drop: string; add: string }> = {
-  llama: { drop: 'model.', add: '' },
-  gpt2: { drop: 'transformer.', add: '' },
-  neox: { drop: 'gpt_neox.', add: '' },
-  opt: { drop: 'model.', add: '' },
-  bert: { drop: '', add: 'bert.' },
+const kPrefixes: Record<ModelConfig['family'], { drop: string; add: readonly string[] }> = {
+  llama: { drop: 'model.', add: [] },
+  gpt2: { drop: 'transformer.', add: [] },
+  neox: { drop: 'gpt_neox.', add: [] },
+  opt: { drop: 'model.', add: [] },
+  bert: { drop: '', add: ['bert.'] },
+  vit: { drop: '', add: ['vit.'] },
+  deit: { drop: '', add: ['deit.'] },
+  dinov2: { drop: '', add: ['dinov2.', 'dinov2_with_registers.'] },
 };
 
 function spellings(name: string, family: ModelConfig['family']): string[] {
   const { drop, add } = kPrefixes[family];
-  const names = [name];
+  const names = [...new Set([name, nameInFiles(name, family)])];
   if (drop && name.startsWith(drop)) names.push(name.slice(drop.length));
-  if (add) names.push(add + name);
+  names.push(...add.flatMap((prefix) => names.map((each) => prefix + each)));
   if (name === 'cls.predictions.bias') names.push('cls.predictions.decoder.bias');
   if (family === 'neox' && name === 'embed_out.weight') names.push('lm_head.weight');
   // BERT checkpoints converted from TensorFlow call a layer norm's weight and bias so.
@@ -98,11 +101,17 @@ function candidates(parameter: Parameter, config: ModelConfig, file: WeightFile)
     return [ggufSource(parameter.name, config, String(file.header.metadata['general.architecture']))];
   // GPT-2's linear layers are stored [in, out].
   const conv = config.family === 'gpt2' && /\.(c_attn|c_proj|c_fc)\.weight$/.test(parameter.name);
-  return spellings(parameter.name, config.family).map((stored) => ({
-    stored,
-    transform: conv ? 'transpose' : '',
-    heads: 0,
-  }));
+  const names = spellings(parameter.name, config.family);
+  const plain = names.map((stored): Wanted => ({ stored, transform: conv ? 'transpose' : '', heads: 0 }));
+  return config.gatedMlp ? [...plain, ...names.flatMap(halfOfGated)] : plain;
+}
+
+/** transformers 4 keeps gate and up projection of DINOv2's gated MLP as one. */
+function halfOfGated(name: string): Wanted[] {
+  const [, before, part, after] = /^(.*\.mlp\.)(gate_proj|up_proj|down_proj)(\..*)$/.exec(name) ?? [];
+  if (part === undefined) return [];
+  if (part === 'down_proj') return [{ stored: `${before}weights_out${after}`, transform: '', heads: 0 }];
+  return [{ stored: `${before}weights_in${after}`, transform: part === 'gate_proj' ? 'top' : 'bottom', heads: 0 }];
 }
 
 function checkFit(parameter: Parameter, wanted: Wanted, tensor: TensorInfo, file: WeightFile): void {
@@ -112,7 +121,10 @@ function checkFit(parameter: Parameter, wanted: Wanted, tensor: TensorInfo, file
       `Expected \`${wanted.stored}\` in ${file.path} to hold real numbers, got type ${tensor.dtype}. Quantised checkpoints of ` +
         'this kind cannot be read: take the original weights or a GGUF file.',
     );
-  const shape = wanted.transform === 'transpose' ? [...parameter.shape].reverse() : parameter.shape;
+  const half = wanted.transform === 'top' || wanted.transform === 'bottom';
+  const [rows, ...others] = parameter.shape;
+  const shape =
+    wanted.transform === 'transpose' ? [...parameter.shape].reverse() : half ? [2 * rows!, ...others] : parameter.shape;
   if (shape.join() === tensor.shape.join()) return;
   throw new CortuneError(
     'ERR_FORMAT',

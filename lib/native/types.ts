@@ -34,6 +34,11 @@ export interface TensorHandle extends Handle {
 export interface ModelHandle extends Handle {
   readonly kind: 'Model';
 }
+/** Images of one size, for models of images. */
+export interface ImagesHandle extends Handle {
+  readonly kind: 'Images';
+  readonly count: number;
+}
 /** The trained state of K lanes on one base model. */
 export interface LanesHandle extends Handle {
   readonly kind: 'Lanes';
@@ -46,7 +51,7 @@ export interface ResponsesHandle extends Handle {
   readonly kind: 'Responses';
 }
 
-export type Family = 'llama' | 'gpt2' | 'neox' | 'opt' | 'bert';
+export type Family = 'llama' | 'gpt2' | 'neox' | 'opt' | 'bert' | 'vit' | 'deit' | 'dinov2';
 
 /** What a model is, whatever file said it. All families use the same fields; what a family lacks is 0, false or ''. */
 export interface ModelConfig {
@@ -88,6 +93,14 @@ export interface ModelConfig {
   /** BERT: token types, pooler is not loaded. */
   typeVocabSize: number;
   initializerRange: number;
+  /** Models of images: pixels a side of the images that the position table was made for, and of a patch; 0 for others. */
+  imageSize: number;
+  patchSize: number;
+  channels: number;
+  /** DINOv2: registers, gate in the MLP, position table interpolated with antialiasing (`dinov2_with_registers`). */
+  registers: number;
+  gatedMlp: boolean;
+  antialias: boolean;
 }
 
 /** Where one weight of the model comes from. */
@@ -100,9 +113,9 @@ export interface WeightSource {
   stored: string;
   /**
    * 'transpose': stored [in, out]; 'unpermute': GGUF's interleaved rotary rows, `heads` of them; 'regroup': GGUF's NeoX rows, all q,
-   * all k, all v, back to q, k, v of each of `heads` heads.
+   * all k, all v, back to q, k, v of each of `heads` heads; 'top', 'bottom': the first or the second half of the rows.
    */
-  transform: '' | 'transpose' | 'unpermute' | 'regroup';
+  transform: '' | 'transpose' | 'unpermute' | 'regroup' | 'top' | 'bottom';
   heads: number;
 }
 
@@ -142,12 +155,25 @@ export interface NativeInfo {
   compiler: string;
 }
 
+/** Pictures of one size, and what the model reads of them: pixel * scale + shift, by channel. */
+export interface ImagesArgs {
+  /** [n, channels, height, width] */
+  shape: Int32Array;
+  bytes?: Uint8Array | undefined;
+  /** In place of `bytes`. */
+  values?: Float32Array | undefined;
+  scale: Float32Array;
+  shift: Float32Array;
+}
+
 /** Sequences packed one after the other, no padding. */
 export interface Packed {
   /** Token ids, N of them. */
   ids: Int32Array;
   /** Tokens of each sequence; sums to N. */
   lengths: Int32Array;
+  /** Models of images: every id of a sequence is the number of its image. */
+  images?: ImagesHandle | undefined;
 }
 
 /** 'causal', 'masked': a token for each scored row; 'classification', 'regression': a class or a value for each sequence, through a head. */
@@ -581,6 +607,20 @@ export interface Native {
   modelLoss(
     args: PackedExamples & { model: ModelHandle; objective: ObjectiveName; lanes?: LanesHandle | undefined },
   ): Job<Float64Array>;
+
+  /** Images for models of images; throws ERR_ARGUMENT where they do not fill their shape. */
+  imagesFrom(args: ImagesArgs): ImagesHandle;
+  /** What the heads of all lanes say of each sequence: [K, sequences, outputs]. Labels are not looked at beyond being possible ones. */
+  predict(
+    args: PackedExamples & {
+      model: ModelHandle;
+      lanes: LanesHandle;
+      objective: ObjectiveName;
+      batch: number;
+      precision: Precision;
+    },
+    onProgress?: OnProgress,
+  ): Job<TensorHandle>;
 
   /** One [kept layers, n, C] for each lane (one without lanes). */
   embed(args: EmbedArgs, onProgress?: OnProgress): Job<TensorHandle[]>;

@@ -1,5 +1,7 @@
 /** Runs a study from its file to its results: plan, lane batches, store. */
+
 import { CortuneError, expected } from '../errors.js';
+import { isEncoder } from '../model/config.js';
 import type { JobOptions } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { ioError } from './atomic.js';
@@ -82,7 +84,7 @@ export async function prepareStudy(
   const models = new Map<string, StudyModel>();
   for (const name of modelsOf(study)) {
     const model = await findModel(modelSource(study, name), options);
-    if (model.config.family === 'bert') refuseEncoder(study, name);
+    if (isEncoder(model.config)) refuseEncoder(study, name);
     models.set(name, model);
   }
   const hashes = new Map([...models].map(([name, model]) => [name, model.hash]));

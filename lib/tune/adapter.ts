@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { CortuneError, expected, show } from '../errors.js';
+import { encoderName, isEncoder, readsImages } from '../model/config.js';
 import type { Model } from '../model/load.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
@@ -18,6 +19,8 @@ const kTensorFile = 'adapter_model.safetensors';
 const kHead = /^(?:score|classifier)\.(?:weight|bias)$/;
 /** Of the families' causal models. */
 const kBasePrefixes = ['model.', 'transformer.', 'gpt_neox.'];
+/** Before the names of an encoder's modules, under a head. */
+const kEncoderPrefix = /^(?:bert|vit|deit|dinov2|dinov2_with_registers)\./;
 /** Before a module's name: which of its ranks AdaLoRA kept. */
 const kRankPattern = 'rank_pattern.';
 
@@ -90,9 +93,11 @@ function rankPattern(tensors: readonly (readonly [string, TensorHandle])[]): Rec
   return { rank_pattern: Object.fromEntries(entries) };
 }
 
-function taskType(model: Model, lanes: Lanes): string {
+function taskType(model: Model, lanes: Lanes): string | null {
+  // PEFT has no task type for images.
+  if (readsImages(model.config)) return null;
   if (lanes.outputs > 0) return 'SEQ_CLS';
-  return model.config.family === 'bert' ? 'FEATURE_EXTRACTION' : 'CAUSAL_LM';
+  return isEncoder(model.config) ? 'FEATURE_EXTRACTION' : 'CAUSAL_LM';
 }
 
 /** PEFT's name of a tensor. Under a head, BERT's modules have a prefix more. */
@@ -105,7 +110,8 @@ function savedName(
 ): string {
   if (kHead.test(name)) return kPrefix + name;
   const theirs = peft.toPeft?.(name, targets) ?? name;
-  return lanes.outputs > 0 && model.config.family === 'bert' ? theirs.replace(kPrefix, `${kPrefix}bert.`) : theirs;
+  const inside = lanes.outputs > 0 && encoderName(model.config);
+  return inside ? theirs.replace(kPrefix, `${kPrefix}${inside}.`) : theirs;
 }
 
 async function readConfig(dir: string): Promise<{ method: AdapterMethod; config: unknown }> {
@@ -230,7 +236,7 @@ function ownName(base: Base, peft: PeftFormat<unknown>, name: string, dir: strin
   const path = name.slice(kPrefix.length).replace('cls.predictions.decoder.bias', 'cls.predictions.bias'); // tied
   if (kHead.test(path)) return path;
   const known = new Set(base.parameters.map((each) => each.name.replace(/\.(weight|bias)$/, '')));
-  for (const variant of [path, ...kBasePrefixes.map((prefix) => prefix + path), path.replace(/^bert\./, '')]) {
+  for (const variant of [path, ...kBasePrefixes.map((prefix) => prefix + path), path.replace(kEncoderPrefix, '')]) {
     const words = variant.split('.');
     for (let end = words.length - 1; end > 0; end--)
       if (known.has(words.slice(0, end).join('.'))) return peft.fromPeft?.(kPrefix + variant) ?? kPrefix + variant;

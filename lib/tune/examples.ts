@@ -1,6 +1,10 @@
 /** What a model is tuned on: texts, prompts with completions, texts with labels; and the objectives that learn from them. */
 import { CortuneError, expected, show } from '../errors.js';
+import type { ImageSource } from '../images/decode.js';
+import { type Images, readImages } from '../images/read.js';
+import { isEncoder, readsImages } from '../model/config.js';
 import type { Model } from '../model/load.js';
+import type { JobOptions } from '../native/jobs.js';
 import type { ObjectiveName, PackedExamples } from '../native/types.js';
 
 /** The completion is learnt, given the prompt. What stands between them (a space, a line end) belongs to one of the two. */
@@ -15,7 +19,12 @@ export interface Labelled {
   text: string;
   label: string | number;
 }
-export type Example = string | Completion | Labelled;
+/** A class (text or number) or a value to predict from the picture, for models of images. */
+export interface LabelledImage {
+  image: ImageSource;
+  label: string | number;
+}
+export type Example = string | Completion | Labelled | LabelledImage;
 
 /**
  * - causal: next tokens of a causal model (of completions only, where there are prompts).
@@ -47,13 +56,40 @@ export interface Preparing {
   classes: readonly string[];
   /** What a text is called in messages: 'text', 'validation text'. */
   noun: string;
+  /** Of models of images: those of the examples, and the number of the first. */
+  images?: Images | undefined;
+  firstImage?: number | undefined;
 }
 
 export function isCompletion(example: Example): example is Completion {
   return typeof example === 'object' && example !== null && 'prompt' in example;
 }
-export function isLabelled(example: Example): example is Labelled {
+export function isLabelled(example: Example): example is Labelled | LabelledImage {
   return typeof example === 'object' && example !== null && 'label' in example;
+}
+
+/**
+ * The pictures of examples and of those held out, one after the other, as the model reads them; undefined for a model of texts. Dispose them.
+ * @throws as `readImages`; ERR_DATA naming the number of an example without a picture or a label.
+ */
+export async function readExampleImages(
+  model: Model,
+  examples: readonly Example[],
+  validation: readonly Example[] = [],
+  options: { imageSize?: number | undefined } & JobOptions = {},
+): Promise<Images | undefined> {
+  if (!readsImages(model.config)) return undefined;
+  const sources = [...examples, ...validation].map((example, i) => {
+    if (typeof example === 'object' && example !== null && 'image' in example && 'label' in example)
+      return example.image;
+    const [noun, number] = i < examples.length ? ['image', i + 1] : ['validation image', i + 1 - examples.length];
+    throw new CortuneError(
+      'ERR_DATA',
+      `Expected \`image\` and \`label\` for a model of images, got ${show(example)} as ${noun} ${number}.`,
+    );
+  });
+  if (sources.length === 0) throw new CortuneError('ERR_DATA', 'Expected at least one image to tune on, got none.');
+  return readImages(model, sources, options);
 }
 
 /** The objective that fits examples when none is asked for: labels that are texts are classes, numbers are values. */
@@ -64,11 +100,13 @@ export function objectiveOf(model: Model, examples: readonly Example[], asked?: 
   const ofSequences = asked === 'classification' || asked === 'regression';
   if (labelled.length > 0 && asked !== undefined && !ofSequences)
     throw expected('objective', 'classification or regression, for texts with labels', asked);
-  const encoder = model.config.family === 'bert';
+  const encoder = isEncoder(model.config);
   if (asked === 'causal' && encoder)
     throw expected('objective', 'masked, classification or regression for an encoder', asked);
   if (asked === 'masked' && !encoder)
     throw expected('objective', 'causal, classification or regression for a causal model', asked);
+  if (asked === 'masked' && readsImages(model.config))
+    throw expected('objective', 'classification or regression for a model of images', asked);
   if (asked !== undefined) return asked;
   if (labelled.length > 0)
     return labelled.every(({ label }) => typeof label === 'number') ? 'regression' : 'classification';
@@ -115,6 +153,7 @@ export function sequencesOf(model: Model, examples: readonly Example[], options:
   const { packing, block, noun } = options;
   if (examples.length === 0) throw new CortuneError('ERR_DATA', `Expected at least one ${noun}, got none.`);
   if (!kPackings.includes(packing)) throw expected('packing', `one of ${kPackings.join(', ')}`, packing);
+  if (options.images) return examples.map((example, i) => imageSequence(example, i, options));
   return packing === 'texts'
     ? examples.map((example, i) => sequenceOf(model, example, i + 1, options))
     : cutBlocks(model, examples, checkBlock(block, model.config.maxPositions), options);
@@ -138,6 +177,13 @@ function sequenceOf(model: Model, example: Example, number: number, options: Pre
   if (!isLabelled(example))
     throw new CortuneError('ERR_DATA', `Expected a label for every ${noun}, got none at number ${number}.`);
   return { ids, labels: Float32Array.of(labelOf(example.label, number, options)) };
+}
+
+/** An image is as many tokens as it has, each with the image's number for an id. */
+function imageSequence(example: Example, i: number, options: Preparing): Sequence {
+  const { images, firstImage = 0 } = options;
+  const ids = new Int32Array(images!.tokens).fill(firstImage + i);
+  return { ids, labels: Float32Array.of(labelOf((example as LabelledImage).label, i + 1, options)) };
 }
 
 function labelOf(label: string | number, number: number, { objective, classes, noun }: Preparing): number {

@@ -18,6 +18,7 @@ import {
   prompt,
   pTuning,
 } from './methods/virtual-tokens.js';
+import { type VptOptions, vpt } from './methods/vpt.js';
 import { bitfit, type FullOptions, full, layernorm } from './methods/weights.js';
 
 export type { Base, Method, OptionInfo, Plan } from './methods/method.js';
@@ -33,6 +34,7 @@ type Each =
   | PromptOptions
   | PrefixOptions
   | EncoderOptions
+  | VptOptions
   | FullOptions
   | SelectiveOptions;
 type KeyOf<T> = T extends unknown ? keyof T : never;
@@ -49,6 +51,7 @@ export const kMethods: readonly Method[] = [
   prompt,
   prefix,
   pTuning,
+  vpt,
   layernorm,
   bitfit,
   full,

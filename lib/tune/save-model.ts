@@ -1,6 +1,8 @@
 /** Models with what was tuned in their weights, on disk as a Hugging Face folder that transformers and cortune load. */
+import { encoderName, readsImages } from '../model/config.js';
 import { configToJson } from '../model/config-json.js';
 import type { Model } from '../model/load.js';
+import { nameInFiles } from '../model/parameters.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import { writeJson, writeTensors } from './lane-files.js';
@@ -19,12 +21,17 @@ function transposedNames(model: Model): string[] {
 const kHead = /^(?:cls|classifier|score|lm_head|embed_out)\./;
 
 /** The class of transformers that holds a head, and what its configuration says of it; nothing for models without a trained head. */
-function headConfig(base: Record<string, unknown>, names: readonly string[], outputs: number): Record<string, unknown> {
+function headConfig(
+  base: Record<string, unknown>,
+  names: readonly string[],
+  outputs: number,
+  images: boolean,
+): Record<string, unknown> {
   const [plain] = base.architectures as [string];
   const as = (suffix: string) => ({ architectures: [plain.replace(/(?:ForCausalLM|LMHeadModel|Model)$/, suffix)] });
   if (outputs > 0)
     return {
-      ...as('ForSequenceClassification'),
+      ...as(images ? 'ForImageClassification' : 'ForSequenceClassification'),
       id2label: Object.fromEntries(Array.from({ length: outputs }, (_, i) => [i, `LABEL_${i}`])),
       problem_type: outputs === 1 ? 'regression' : 'single_label_classification',
     };
@@ -48,10 +55,13 @@ export async function saveModel(
   const args = { model: model.handle, lanes: lanes.handle, lane, transposed: transposedNames(model) };
   const { names: own, tensors } = await runJob(() => native().mergedTensors(args), options);
   const json = configToJson(model.config);
-  const head = headConfig(json, own, lanes.outputs);
-  // Under a head, BERT's encoder has a name of its own.
-  const inside = model.config.family === 'bert' && 'architectures' in head;
-  const names = own.map((name) => (inside && !kHead.test(name) ? `bert.${name}` : name));
+  const head = headConfig(json, own, lanes.outputs, readsImages(model.config));
+  // Under a head, an encoder has a name of its own.
+  const inside = 'architectures' in head && encoderName(model.config);
+  const names = own.map((name) => {
+    const stored = nameInFiles(name, model.config.family);
+    return inside && !kHead.test(name) ? `${inside}.${stored}` : stored;
+  });
   try {
     await writeTensors(dir, 'model.safetensors', { names, tensors }, options);
   } finally {

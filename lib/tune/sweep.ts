@@ -1,6 +1,7 @@
 /** Many runs in as few lane batches as the methods and the memory allow. */
+import { readsImages } from '../model/config.js';
 import type { Model } from '../model/load.js';
-import type { Example } from './examples.js';
+import { type Example, readExampleImages } from './examples.js';
 import { checkLeast, divideLanes, largestPass, measureLane } from './memory.js';
 import { groupLanes, type PlannedLane, type RunOptions } from './runs.js';
 import { type Prepared, prepare, type TuneOptions, type TuneResult, tune } from './tune.js';
@@ -64,6 +65,11 @@ export async function* sweep(
   examples: readonly Example[],
   options: SweepOptions,
 ): AsyncGenerator<SweepPart, void, undefined> {
+  if (readsImages(model.config) && !options.images) {
+    using images = await readExampleImages(model, examples, options.validation, options);
+    yield* sweep(model, examples, { ...options, images });
+    return;
+  }
   const prepared = prepare(model, examples, options);
   options.onPrepared?.(prepared);
   for (const runs of await divide(model, prepared, options)) {

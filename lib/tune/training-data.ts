@@ -1,4 +1,6 @@
 /** Examples as native code trains on them: sequences with labels, their order, what is held out. */
+import type { Images } from '../images/read.js';
+import { isEncoder } from '../model/config.js';
 import type { Model } from '../model/load.js';
 import { native } from '../native/load.js';
 import type { PackedExamples } from '../native/types.js';
@@ -22,6 +24,8 @@ export interface DataOptions {
   block?: number;
   dataSeed?: number;
   validation?: readonly Example[];
+  /** Of a model of images: those of the examples and of those held out (`readExampleImages`). */
+  images?: Images | undefined;
 }
 
 export interface TrainingData {
@@ -54,9 +58,12 @@ export function trainingData(
     packing: options.packing ?? 'texts',
     block: options.block ?? Math.min(128, model.config.maxPositions),
     classes,
+    images: options.images,
   };
-  let train = prepareExamples(model, examples, { ...how, noun: 'text' });
-  let held = validation && prepareExamples(model, validation, { ...how, noun: 'validation text' });
+  const noun = options.images ? 'image' : 'text';
+  let train = prepareExamples(model, examples, { ...how, noun });
+  const behind = { ...how, noun: `validation ${noun}`, firstImage: examples.length };
+  let held = validation && prepareExamples(model, validation, behind);
   // All lanes are measured by the same tokens, also those whose prompt would predict the first.
   if (objective === 'causal')
     held = held?.map(({ ids, labels }) => ({ ids, labels: labels.map((id, i) => (i > 0 ? id : -1)) }));
@@ -69,7 +76,8 @@ export function trainingData(
     ({ sequences: train, order } = hideAlong(model, train, order, random));
   }
   const outputs = objective === 'classification' ? classes.length : objective === 'regression' ? 1 : 0;
-  return { objective, classes, outputs, train: packSequences(train), held: held && packSequences(held), order, tokens };
+  const pack = (sequences: typeof train) => ({ ...packSequences(sequences), images: options.images?.handle });
+  return { objective, classes, outputs, train: pack(train), held: held && pack(held), order, tokens };
 }
 
 /** Heads of the model that an objective uses. */
@@ -93,5 +101,7 @@ export function headParts(model: Model, objective: Objective): { fresh: string[]
 /** Parameters of a sequence head: a row of weights an output, encoders with a bias. */
 export function countHead(model: Model, outputs: number): number {
   const { family, hiddenSize, embedSize } = model.config;
-  return outputs * ((embedSize || hiddenSize) + (family === 'bert' ? 1 : 0));
+  // DINOv2's head reads the class token beside the mean of the patches.
+  const width = family === 'dinov2' ? 2 * hiddenSize : embedSize || hiddenSize;
+  return outputs * (width + (isEncoder(model.config) ? 1 : 0));
 }

@@ -1,12 +1,14 @@
 /** Tuning of K lanes together: causal or masked language modelling, or labels of texts. */
 import { CortuneError, expected } from '../errors.js';
+import type { Images } from '../images/read.js';
+import { readsImages } from '../model/config.js';
 import type { Model } from '../model/load.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
 import type { TuneResult as NativeResult, Precision, TuneArgs } from '../native/types.js';
 import { precisionOf } from '../precision.js';
 import { positive, share } from './checks.js';
-import type { Example, Objective, Packing } from './examples.js';
+import { type Example, type Objective, type Packing, readExampleImages } from './examples.js';
 import { type Halving, planRungs } from './halving.js';
 import { Lanes } from './lanes.js';
 import { lanesTogether, largestPass } from './memory.js';
@@ -54,6 +56,10 @@ export interface TuneOptions extends JobOptions, SharedRunOptions {
   together?: number;
   /** Products with the model's weights in float32 (default) or bfloat16: faster where the processor has AMX or AVX512-BF16. */
   precision?: Precision;
+  /** Of a model of images, pixels a side in place of its processor's: fewer are faster, positions are interpolated. */
+  imageSize?: number | undefined;
+  /** The images of the examples and of `validation`, read before (`readExampleImages`); by default they are read from the examples. */
+  images?: Images | undefined;
   /** Lanes of one lane to start from instead of fresh ones (an adapter loaded before). */
   from?: Lanes;
 }
@@ -140,6 +146,7 @@ export function prepare(model: Model, examples: readonly Example[], options: Tun
 
 /** Virtual tokens of a method stand before every sequence: together they must fit into the context. */
 function checkRoom(model: Model, { train, held }: TrainingData, lanes: readonly PlannedLane[]): void {
+  if (readsImages(model.config)) return; // their positions are interpolated, and prompts have none
   const context = model.config.maxPositions;
   for (const { method, plan } of lanes) {
     const virtual = Number(plan.options.tokens ?? 0);
@@ -168,13 +175,17 @@ function schedules(runs: readonly RunOptions[], steps: number): Float64Array {
 
 /**
  * Tunes all runs on the same batches, as many at a time as the processor takes well; each ends as if it had run alone. AdamW (decoupled decay), gradient norm clipped per lane.
- * @param examples what to learn: texts, prompts with completions, or texts with labels.
+ * @param examples what to learn: texts, prompts with completions, texts with labels; for models of images, pictures with labels.
  * @returns lanes to embed with or to save, in the order of the runs; dispose them.
  * @throws RangeError for options out of range, ERR_CONFIG for unknown targets, ERR_DATA for empty texts. A lane that diverges does
  * not throw: it is in `failed`, and the others go on.
  */
 export async function tune(model: Model, examples: readonly Example[], options: TuneOptions = {}): Promise<TuneResult> {
   const { steps = 50, batch = 8, accumulate = 1, clip = 1, beta1 = 0.9, beta2 = 0.999, eps = 1e-8 } = options;
+  if (readsImages(model.config) && !options.images) {
+    using images = await readExampleImages(model, examples, options.validation, options);
+    return await tune(model, examples, { ...options, images });
+  }
   const runs = runsIn(options);
   const { data, lanes, fresh } = prepare(model, examples, options);
   const methods = groupLanes(lanes);

@@ -11,8 +11,13 @@ namespace cortune {
 namespace {
 
 ExtractArgs read_extract_args(const Args& args) {
-  return {read_sequences(args),      args.int32s("spans"),  args.text("pool"),
-          args.integer("maxTokens"), args.int32s("layers"), args.text("precision") == "bf16"};
+  return {read_sequences(args),
+          args.int32s("spans"),
+          args.text("pool"),
+          args.integer("maxTokens"),
+          args.int32s("layers"),
+          args.text("precision") == "bf16",
+          args.optional_handle<Images>("images")};
 }
 
 Napi::Value embed(const Napi::CallbackInfo& info) {

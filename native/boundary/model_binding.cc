@@ -43,8 +43,16 @@ ModelConfig read_config(const Args& args) {
   c.sliding_window = args.integer("slidingWindow");
   c.type_vocab_size = args.integer("typeVocabSize");
   c.initializer_range = args.number("initializerRange");
-  for (const auto size :
-       {c.vocab_size, c.hidden_size, c.layers, c.heads, c.kv_heads, c.head_dim, c.intermediate_size})
+  c.image_size = args.integer("imageSize");
+  c.patch_size = args.integer("patchSize");
+  c.channels = args.integer("channels");
+  c.registers = args.integer("registers");
+  c.gated_mlp = args.flag("gatedMlp");
+  c.antialias = args.flag("antialias");
+  // A model reads words or patches.
+  const bool images = c.patch_size > 0;
+  for (const auto size : {images ? c.channels : c.vocab_size, images ? c.image_size / c.patch_size : 1,
+                          c.hidden_size, c.layers, c.heads, c.kv_heads, c.head_dim, c.intermediate_size})
     if (size < 1)
       fail(Code::kConfig,
            "Expected the sizes of a model's config to be positive, got " + std::to_string(size) + ".");
@@ -148,8 +156,9 @@ Napi::Value model_forward(const Napi::CallbackInfo& info) {
     fail(Code::kArgument, "Expected `lane` to be a lane of `lanes`.");
   return start_job(
       info.Env(), info[1],
-      [model = args.handle<Model>("model"), lanes, lane, sequences = read_sequences(args)](const Task& task) {
-        return forward(*model, lanes.get(), lane, sequences, task);
+      [model = args.handle<Model>("model"), lanes, lane, sequences = read_sequences(args),
+       images = args.optional_handle<Images>("images")](const Task& task) {
+        return forward(*model, lanes.get(), lane, sequences, images, task);
       },
       [](Napi::Env env, const Forward& result) -> Napi::Value {
         auto object = Napi::Object::New(env);
@@ -157,6 +166,48 @@ Napi::Value model_forward(const Napi::CallbackInfo& info) {
         object.Set("logits", result.logits.defined() ? to_handle(env, result.logits) : env.Null());
         return object;
       });
+}
+
+// Images from bytes or numbers [n, channels, H, W].
+Napi::Value images_from(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  std::vector<int64_t> shape;
+  for (const auto length : args.int32s("shape")) shape.push_back(length);
+  const auto scale = args.floats("scale"), shift = args.floats("shift");
+  int64_t size = 1;
+  for (const auto length : shape) size *= length;
+  const bool of_bytes = args.has("bytes");
+  const auto bytes = of_bytes ? args.bytes("bytes") : std::vector<uint8_t>();
+  const auto values = of_bytes ? std::vector<float>() : args.floats("values");
+  const auto given = static_cast<int64_t>(of_bytes ? bytes.size() : values.size());
+  if (shape.size() != 4 || size < 1 || size != given || static_cast<int64_t>(scale.size()) != shape[1] ||
+      static_cast<int64_t>(shift.size()) != shape[1])
+    throw to_js(info.Env(), {"ERR_ARGUMENT",
+                             "Expected images to fill their `shape` [n, channels, H, W], and `scale` and "
+                             "`shift` to hold a number for each channel"});
+  auto images = std::make_shared<Images>();
+  const auto copy = [](const auto& from, at::ScalarType type, std::vector<int64_t> as) {
+    return at::from_blob(const_cast<void*>(static_cast<const void*>(from.data())), as, type).clone();
+  };
+  images->pixels = of_bytes ? copy(bytes, at::kByte, shape) : copy(values, at::kFloat, shape);
+  images->scale = copy(scale, at::kFloat, {shape[1], 1, 1});
+  images->shift = copy(shift, at::kFloat, {shape[1], 1, 1});
+  return Handle<Images>::make(info.Env(), std::move(images));
+}
+
+Napi::Value predict_examples(const Napi::CallbackInfo& info) {
+  const Args args(info.Env(), info[0]);
+  return start_job(
+      info.Env(), info[1],
+      [model = args.handle<Model>("model"), lanes = args.handle<LaneSet>("lanes"),
+       objective = args.text("objective"), batch = args.integer("batch"),
+       half = args.text("precision") == "bf16",
+       examples = read_examples(args, of_tokens(args.text("objective")))](const Task& task) {
+        const auto scored = make_objective(objective, lanes->head());
+        check_examples(*scored, examples);
+        return predict(*model, *lanes, *scored, examples, std::max<int64_t>(batch, 1), half, task);
+      },
+      [](Napi::Env env, const at::Tensor& outputs) -> Napi::Value { return to_handle(env, outputs); });
 }
 
 Napi::Value model_loss(const Napi::CallbackInfo& info) {
@@ -180,6 +231,8 @@ void export_model(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "modelParameters", model_parameters);
   export_function(env, exports, "modelForward", model_forward);
   export_function(env, exports, "modelLoss", model_loss);
+  export_function(env, exports, "imagesFrom", images_from);
+  export_function(env, exports, "predict", predict_examples);
 }
 
 }  // namespace cortune

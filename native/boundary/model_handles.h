@@ -15,6 +15,16 @@ struct HandleTraits<Model> {
 };
 
 template <>
+struct HandleTraits<Images> {
+  static constexpr const char* kName = "Images";
+  static constexpr napi_type_tag kTag = {0x5c1be09a63d24f77, 0xa93e6d17c0b84e25};
+  static int64_t bytes(const Images& images) { return static_cast<int64_t>(images.pixels.nbytes()); }
+  static void describe(Napi::Env env, const Images& images, Napi::Object into) {
+    into.Set("count", Napi::Number::New(env, static_cast<double>(images.pixels.size(0))));
+  }
+};
+
+template <>
 struct HandleTraits<LaneSet> {
   static constexpr const char* kName = "Lanes";
   static constexpr napi_type_tag kTag = {0xe05a7f3619cd42b1, 0x8d46b0c2a97f4e53};

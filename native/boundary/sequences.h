@@ -6,6 +6,7 @@
 
 #include "../error.h"
 #include "args.h"
+#include "model_handles.h"
 #include "train/objective.h"
 
 namespace cortune {
@@ -35,9 +36,9 @@ std::vector<std::vector<T>> cut(const std::string& name, const std::vector<T>& v
 // Sequences with what is to be learnt of each: Packed with `labels`, a number a token or a number a sequence.
 inline Examples read_examples(const Args& args, bool of_tokens) {
   const auto lengths = args.int32s("lengths");
-  return {
-      cut("ids", args.int32s("ids"), lengths),
-      cut("labels", args.floats("labels"), of_tokens ? lengths : std::vector<int32_t>(lengths.size(), 1))};
+  return {cut("ids", args.int32s("ids"), lengths),
+          cut("labels", args.floats("labels"), of_tokens ? lengths : std::vector<int32_t>(lengths.size(), 1)),
+          args.optional_handle<Images>("images")};
 }
 
 inline std::vector<std::vector<int32_t>> read_sequences(const Args& args) {

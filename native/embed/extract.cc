@@ -173,7 +173,7 @@ class Extraction {
   void run_pass(const std::vector<int64_t>& numbers) {
     std::vector<std::vector<int32_t>> sequences;
     for (const auto number : numbers) sequences.push_back(args_.sequences[number]);
-    const auto pass = model_.pass(sequences, delta_, args_.half);
+    const auto pass = model_.pass(sequences, delta_, args_.half, args_.images);
     const auto pooled = pooled_of(numbers, pass);
     int64_t words = 0;
     for (const auto& sequence : sequences) words += static_cast<int64_t>(sequence.size());
@@ -217,8 +217,9 @@ std::vector<at::Tensor> extract(const Model& model, const Delta* delta, const Ex
 }
 
 Forward forward(const Model& model, const Delta* delta, int64_t lane,
-                const std::vector<std::vector<int32_t>>& sequences, const Task& task) {
-  const auto pass = model.pass(sequences, delta);
+                const std::vector<std::vector<int32_t>>& sequences, std::shared_ptr<const Images> images,
+                const Task& task) {
+  const auto pass = model.pass(sequences, delta, false, std::move(images));
   const auto words = pass.layout.word_rows();
   const auto of_lane = [&](const at::Tensor& h) {
     return h[h.size(0) == 1 ? 0 : lane].index_select(0, words);

@@ -14,8 +14,9 @@ struct ExtractArgs {
       spans;               // [n, 2]: start and end of each stimulus in packed positions, inside one sequence
   std::string pool;        // last | mean | first
   int64_t max_tokens = 0;  // of one pass, unless a sequence alone is longer
-  std::vector<int32_t> layers;  // entries of hidden_states to keep
-  bool half = false;            // products with weights in bfloat16
+  std::vector<int32_t> layers;                     // entries of hidden_states to keep
+  bool half = false;                               // products with weights in bfloat16
+  std::shared_ptr<const Images> images = nullptr;  // that sequences name; null for texts
 };
 
 // One [kept layers, n, C] for each lane of `delta` (one without).
@@ -29,6 +30,7 @@ struct Forward {
   at::Tensor logits;
 };
 Forward forward(const Model& model, const Delta* delta, int64_t lane,
-                const std::vector<std::vector<int32_t>>& sequences, const Task& task);
+                const std::vector<std::vector<int32_t>>& sequences, std::shared_ptr<const Images> images,
+                const Task& task);
 
 }  // namespace cortune

@@ -119,6 +119,10 @@ at::Tensor read_weight(const TensorFile& file, const std::string& stored, const 
     if (tensor.dim() != 2) refuse("have two dimensions, got " + std::to_string(tensor.dim()));
     return tensor.t().contiguous();  // [in, out] -> [out, in]
   }
+  if (transform == "top" || transform == "bottom") {
+    if (tensor.dim() < 1 || tensor.size(0) % 2 != 0) refuse("have an even number of rows");
+    return tensor.narrow(0, transform == "top" ? 0 : tensor.size(0) / 2, tensor.size(0) / 2).contiguous();
+  }
   const bool unpermute = transform == "unpermute";
   if (!unpermute && transform != "regroup")
     fail(Code::kInternal, "Expected a known weight transform, got " + in_quotes(transform) + ".");

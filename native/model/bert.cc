@@ -69,8 +69,8 @@ std::string Bert::masked_weight() const {
   return config_.tie_embeddings ? "embeddings.word_embeddings.weight" : "cls.predictions.decoder.weight";
 }
 
-at::Tensor Bert::pooled(const Pass& pass, const at::Tensor& h) const {
-  return at::tanh(pass.linear("pooler.dense", h));
+at::Tensor Bert::pooled(const Pass& pass, const at::Tensor& finished, const at::Tensor& rows) const {
+  return at::tanh(pass.linear("pooler.dense", finished.index_select(1, rows)));
 }
 
 at::Tensor Bert::finish(const Pass& pass, const at::Tensor& h) const {

@@ -35,6 +35,13 @@ struct ModelConfig {
   int64_t sliding_window = 0;
   int64_t type_vocab_size = 0;
   double initializer_range = 0.02;
+  // Of image models; 0 for others.
+  int64_t image_size = 0;  // pixels a side of the images that the position table was made for
+  int64_t patch_size = 0;
+  int64_t channels = 0;
+  int64_t registers = 0;
+  bool gated_mlp = false;
+  bool antialias = false;  // where the position table is interpolated
 };
 
 }  // namespace cortune

@@ -44,6 +44,8 @@ struct LinearEffect {
 struct Prompt {
   LaneRange lanes;
   at::Tensor tokens;  // [k, P, C]
+  // Fresh states that take the place of the tokens' before every block but the first; undefined for none.
+  at::Tensor deep;  // [k, L - 1, P, C]
 };
 struct Prefix {
   LaneRange lanes;

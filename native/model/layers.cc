@@ -105,23 +105,47 @@ at::Tensor Pass::embedding(const std::string& name, const at::Tensor& ids) const
   return at::stack(rows);  // [K, N, C]
 }
 
-at::Tensor Pass::words(const std::string& name) const {
-  const auto words = embedding(name, layout.ids);
-  if (added.prompts.empty()) return words;
+at::Tensor Pass::words(const std::string& name) const { return with_prompts(embedding(name, layout.ids)); }
+
+namespace {
+
+// Prompt tokens in the rows that the layout has for those of the lane with most. [k, P, C]
+at::Tensor in_their_rows(const Layout& layout, const at::Tensor& tokens) {
+  const int64_t missing = layout.prompt - tokens.size(1);
+  if (missing == 0) return tokens;
+  const auto room = at::zeros({tokens.size(0), missing, tokens.size(2)});
+  // Shared prompts fill the first of their rows, others the last (see Layout).
+  return at::cat(layout.counts.shared ? Tensors{tokens, room} : Tensors{room, tokens}, 1);
+}
+
+// `rows` [k, N, C] with `prompts` [k, P, C] in theirs.
+at::Tensor put_prompts(const Layout& layout, const at::Tensor& prompts, const at::Tensor& rows) {
+  return at::cat({prompts, rows}, 1).index_select(1, layout.word_source);  // [k, N, C]
+}
+
+}  // namespace
+
+at::Tensor Pass::with_prompts(const at::Tensor& rows) const {
+  if (added.prompts.empty()) return rows;
   std::vector<OwnParameter> prompts;
-  const int64_t width = words.size(-1);
-  for (const auto& prompt : added.prompts) {
-    const int64_t missing = layout.prompt - prompt.tokens.size(1);
-    const auto room = at::zeros({prompt.lanes.count, missing, width});
-    // Shared prompts fill the first of their rows, others the last (see Layout).
-    auto parts = layout.counts.shared ? Tensors{prompt.tokens, room} : Tensors{room, prompt.tokens};
-    prompts.push_back({prompt.lanes, missing == 0 ? prompt.tokens : at::cat(parts, 1)});
-  }
+  for (const auto& prompt : added.prompts)
+    prompts.push_back({prompt.lanes, in_their_rows(layout, prompt.tokens)});
   const auto all = join(prompts, lanes, [&](LaneRange range) {
-    return at::zeros({range.count, layout.prompt, width});
-  });                                                                  // [K, P, C]
-  const auto both = at::cat({all, words.expand({lanes, -1, -1})}, 1);  // [K, P + N, C]
-  return both.index_select(1, layout.word_source);                     // [K, N, C]
+    return at::zeros({range.count, layout.prompt, rows.size(-1)});
+  });  // [K, P, C]
+  return put_prompts(layout, all, rows.expand({lanes, -1, -1}));
+}
+
+at::Tensor Pass::with_deep_prompts(int64_t layer, const at::Tensor& h) const {
+  std::vector<OwnParameter> renewed;
+  const auto states = h.expand({lanes, -1, -1});
+  const auto own = [&](LaneRange range) { return states.narrow(0, range.first, range.count); };
+  for (const auto& prompt : added.prompts)
+    if (layer > 0 && prompt.deep.defined()) {
+      const auto tokens = in_their_rows(layout, prompt.deep.select(1, layer - 1));
+      renewed.push_back({prompt.lanes, put_prompts(layout, tokens, own(prompt.lanes))});
+    }
+  return renewed.empty() ? h : join(renewed, lanes, own);  // [K, N, C]
 }
 
 at::Tensor Pass::layer_norm(const std::string& name, const at::Tensor& x) const {

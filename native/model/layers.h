@@ -2,6 +2,7 @@
 // never knows it. Hidden states are [K, N, C]: K lanes (1 as long as no lane differs from another: the lanes
 // share what they have in common), N packed rows, C channels.
 #pragma once
+#include <memory>
 #include <string>
 
 #include "../pch.h"
@@ -21,6 +22,13 @@ struct Rotary {
   at::Tensor sin;
 };
 
+// The images that sequences stand for: every row of a sequence has the number of its image as id.
+struct Images {
+  at::Tensor pixels;  // [n, channels, H, W], uint8 or float32
+  at::Tensor scale;   // [channels, 1, 1]: the model reads pixel * scale + shift
+  at::Tensor shift;
+};
+
 // One forward pass over packed sequences.
 struct Pass {
   const ModelConfig& config;
@@ -37,6 +45,7 @@ struct Pass {
   // Where texts are written word by word: keeps the keys and values of what is read, and gives them to what
   // comes next (native/model/cache.h). Null for no.
   KeyValueCache* cache = nullptr;
+  std::shared_ptr<const Images> images = nullptr;  // null for texts
 
   // The parameter as the lanes have it: of the base's shape, or [K, 1, ...] where one of them owns it.
   at::Tensor vector(const std::string& name) const;
@@ -54,6 +63,10 @@ struct Pass {
   at::Tensor embedding(const std::string& name, const at::Tensor& ids) const;
   // Rows of the word table, and the prompts of the lanes in their rows. [1 or K, N, C]
   at::Tensor words(const std::string& name) const;
+  // `rows` with the prompts of the lanes in the rows that are theirs. [1 or K, N, C]
+  at::Tensor with_prompts(const at::Tensor& rows) const;
+  // The states that block `layer` is given: prompts that are deep come anew. [1 or K, N, C]
+  at::Tensor with_deep_prompts(int64_t layer, const at::Tensor& h) const;
   at::Tensor layer_norm(const std::string& name, const at::Tensor& x) const;
   // x / sqrt(mean(x^2) + eps) * weight (Zhang & Sennrich 2019)
   at::Tensor rms_norm(const std::string& name, const at::Tensor& x) const;

@@ -8,7 +8,10 @@
 
 namespace cortune {
 
-void Model::check(const Layout& layout) const {
+void Model::check(const Pass& pass) const {
+  const auto& layout = pass.layout;
+  if (pass.images)
+    fail(Code::kArgument, "Expected texts for a model of family `" + config_.family + "`, got images.");
   if (layout.rows == 0) fail(Code::kData, "Expected at least one token, got none. Remove empty stimuli.");
   const auto low = layout.ids.min().item<int64_t>(), high = layout.ids.max().item<int64_t>();
   if (low < 0 || high >= config_.vocab_size)
@@ -37,15 +40,17 @@ VirtualCounts count(const VirtualTokens& added, int64_t lanes, bool causal) {
 
 }  // namespace
 
-Pass Model::pass(const std::vector<std::vector<int32_t>>& sequences, const Delta* delta, bool half) const {
+Pass Model::pass(const std::vector<std::vector<int32_t>>& sequences, const Delta* delta, bool half,
+                 std::shared_ptr<const Images> images) const {
   Pass pass{config_, parameters_, delta, {}, 1, half, {}, {}};
+  pass.images = std::move(images);
   if (delta) {
     delta->check(parameters_);
     pass.lanes = delta->lanes();
     pass.added = delta->virtual_tokens();
   }
   pass.layout = Layout::pack(sequences, count(pass.added, pass.lanes, causal()));
-  check(pass.layout);
+  check(pass);
   if (config_.rope_theta > 0) pass.rotary = rotary_tables(config_, pass.layout);
   return pass;
 }
@@ -56,8 +61,10 @@ std::unique_ptr<Model> make_model(const ModelConfig& config) {
   if (config.family == "neox") return std::make_unique<Neox>(config);
   if (config.family == "opt") return std::make_unique<Opt>(config);
   if (config.family == "bert") return std::make_unique<Bert>(config);
-  fail(Code::kConfig,
-       "Expected the family to be llama, gpt2, neox, opt or bert, got `" + config.family + "`.");
+  if (config.family == "vit" || config.family == "deit") return std::make_unique<Vit>(config);
+  if (config.family == "dinov2") return std::make_unique<Dinov2>(config);
+  fail(Code::kConfig, "Expected the family to be llama, gpt2, neox, opt, bert, vit, deit or dinov2, got `" +
+                          config.family + "`.");
 }
 
 void initialise(Model& model, uint64_t seed) {

@@ -21,10 +21,12 @@ class Model {
   const Parameters& parameters() const { return parameters_; }
 
   // Checks ids and lengths against the model; throws kArgument or kData with what to do.
-  void check(const Layout& layout) const;
+  virtual void check(const Pass& pass) const;
   // A pass over sequences, packed in their order, with the virtual tokens that the lanes of `delta` (null:
   // the base model alone) put before them. Checks them.
-  Pass pass(const std::vector<std::vector<int32_t>>& sequences, const Delta* delta, bool half = false) const;
+  // Models of images are given `images` that the sequences name.
+  Pass pass(const std::vector<std::vector<int32_t>>& sequences, const Delta* delta, bool half = false,
+            std::shared_ptr<const Images> images = nullptr) const;
 
   // Every parameter of the family at this config.
   virtual std::vector<ParameterSpec> declare() const = 0;
@@ -52,12 +54,26 @@ class Model {
   }
   virtual std::string masked_weight() const { return ""; }
   virtual std::string masked_bias() const { return ""; }
-  // What a sequence head multiplies, from the finished state of the token that stands for the sequence.
-  virtual at::Tensor pooled(const Pass& pass, const at::Tensor& h) const { return head_input(pass, h); }
+  // What a sequence head multiplies, from finished states and the rows [M] of the tokens that stand for the
+  // sequences. [1 or K, M, pooled_width()]
+  virtual at::Tensor pooled(const Pass& pass, const at::Tensor& finished, const at::Tensor& rows) const {
+    return head_input(pass, finished.index_select(1, rows));
+  }
+  // OPT's states leave the model as wide as its word embedding.
+  virtual int64_t pooled_width() const {
+    return config_.embed_size > 0 ? config_.embed_size : config_.hidden_size;
+  }
   // Does every token see only itself and what is before it?
   virtual bool causal() const { return true; }
   // Positions are learned, so there are no more than max_positions.
   virtual bool learned_positions() const { return false; }
+  // For trying how much memory a pass takes: tokens of the shortest sequence, and an image (null for models
+  // of texts) of so many tokens.
+  virtual int64_t shortest() const { return 2; }
+  virtual std::shared_ptr<const Images> blank_image(int64_t tokens) const {
+    (void)tokens;
+    return nullptr;
+  }
 
  protected:
   ModelConfig config_;

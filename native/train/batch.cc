@@ -24,6 +24,7 @@ Batch assemble(const Examples& examples, std::vector<int32_t> numbers) {
                 numbers.end());
   longest_first(numbers, examples);
   Batch batch;
+  batch.images = examples.images;
   for (const auto number : numbers) {
     batch.sequences.push_back(examples.sequences[number]);
     const auto& own = examples.labels[number];
@@ -54,7 +55,7 @@ std::vector<double> evaluate(const Model& model, const LaneSet* set, const Objec
   for (size_t at = 0; at < numbers.size(); at += static_cast<size_t>(batch)) {
     const auto end = std::min(numbers.size(), at + static_cast<size_t>(batch));
     const auto part = assemble(examples, {numbers.begin() + at, numbers.begin() + end});
-    const auto pass = model.pass(part.sequences, set, half);
+    const auto pass = model.pass(part.sequences, set, half, part.images);
     const auto scored = objective.select(model, pass, part.labels);
     if (scored.counts.min().item<double>() == 0) continue;
     const auto losses = objective.loss(model, pass, run_blocks(model, pass, false, task), scored);
@@ -86,7 +87,7 @@ Judgements judge(const Model& model, const LaneSet* set, const Objective& object
     const auto longest = static_cast<int64_t>(examples.sequences[numbers[at]].size());
     const auto end = std::min(count, at + static_cast<size_t>(std::max<int64_t>(1, tokens / longest)));
     const auto part = assemble(examples, {numbers.begin() + at, numbers.begin() + end});
-    const auto pass = model.pass(part.sequences, set, half);
+    const auto pass = model.pass(part.sequences, set, half, part.images);
     const auto scored = objective.select(model, pass, part.labels);
     if (scored.words > 0) {
       const auto judged = objective.judge(model, pass, run_blocks(model, pass, false, task), scored);
@@ -106,6 +107,30 @@ Judgements judge(const Model& model, const LaneSet* set, const Objective& object
     at = end;
   }
   return all;
+}
+
+at::Tensor predict(const Model& model, const LaneSet& set, const Objective& objective,
+                   const Examples& examples, int64_t batch, bool half, const Task& task) {
+  at::NoGradGuard no_grad;
+  if (objective.of_tokens())
+    fail(Code::kArgument, "Expected an objective of sequences (classification, regression) to predict with.");
+  std::vector<int32_t> numbers(examples.sequences.size());
+  std::iota(numbers.begin(), numbers.end(), 0);
+  longest_first(numbers, examples);
+  std::vector<at::Tensor> parts;
+  for (size_t at = 0; at < numbers.size(); at += static_cast<size_t>(batch)) {
+    task.progress(static_cast<int64_t>(at), static_cast<int64_t>(numbers.size()), "predicting");
+    const auto end = std::min(numbers.size(), at + static_cast<size_t>(batch));
+    const auto part = assemble(examples, {numbers.begin() + at, numbers.begin() + end});
+    const auto pass = model.pass(part.sequences, &set, half, part.images);
+    const auto scored = objective.select(model, pass, part.labels);
+    const auto finished = run_blocks(model, pass, false, task);
+    parts.push_back(objective.outputs(model, pass, finished, scored));
+  }
+  const auto sorted = at::cat(parts, 1);
+  auto outputs = at::empty_like(sorted);
+  outputs.index_copy_(1, at::tensor(numbers, at::kInt).to(at::kLong), sorted);
+  return outputs;
 }
 
 }  // namespace cortune

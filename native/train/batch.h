@@ -13,6 +13,7 @@ namespace cortune {
 struct Batch {
   std::vector<std::vector<int32_t>> sequences;
   std::vector<float> labels;
+  std::shared_ptr<const Images> images;
 };
 
 // `numbers` name sequences of `examples`; negative ones are passed over.
@@ -39,5 +40,9 @@ struct Judgements {
 // tokens.
 Judgements judge(const Model& model, const LaneSet* set, const Objective& objective, const Examples& examples,
                  int64_t tokens, bool half, const Task& task);
+
+// What the heads of all lanes say of each sequence. [K, sequences, outputs]
+at::Tensor predict(const Model& model, const LaneSet& set, const Objective& objective,
+                   const Examples& examples, int64_t batch, bool half, const Task& task);
 
 }  // namespace cortune

@@ -43,8 +43,9 @@ class Watch : public c10::MemoryReportingInfoBase {
 };
 
 // kSequences sequences of `length` tokens, the last of each labelled.
-Examples examples_of(bool of_tokens, int64_t length) {
+Examples examples_of(const Model& model, bool of_tokens, int64_t length) {
   Examples examples;
+  examples.images = model.blank_image(length);
   for (int64_t b = 0; b < kSequences; ++b) {
     examples.sequences.emplace_back(length, 0);
     std::vector<float> labels(of_tokens ? length : 1, of_tokens ? -1.0f : 0.0f);
@@ -56,7 +57,7 @@ Examples examples_of(bool of_tokens, int64_t length) {
 
 std::vector<double> watch_pass(const Model& model, LaneSet& set, const Objective& objective, int64_t length,
                                bool checkpointing, const Task& task) {
-  const auto examples = examples_of(objective.of_tokens(), length);
+  const auto examples = examples_of(model, objective.of_tokens(), length);
   std::vector<float> labels;
   for (const auto& own : examples.labels) labels.insert(labels.end(), own.begin(), own.end());
   const auto watch = std::make_shared<Watch>();
@@ -64,7 +65,7 @@ std::vector<double> watch_pass(const Model& model, LaneSet& set, const Objective
     const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, watch);
     at::AutoGradMode with_grad(true);
     set.set_training(true);
-    const auto pass = model.pass(examples.sequences, &set);
+    const auto pass = model.pass(examples.sequences, &set, false, examples.images);
     const auto scored = objective.select(model, pass, labels);
     objective.loss(model, pass, run_blocks(model, pass, checkpointing, task), scored).sum().backward();
     set.set_training(false);
@@ -78,7 +79,8 @@ std::vector<double> watch_pass(const Model& model, LaneSet& set, const Objective
 Footprint footprint(const Model& model, const MethodSpec& spec, const std::string& objective, int64_t outputs,
                     bool checkpointing, bool alone, const Task& task) {
   Footprint result;
-  const int64_t length = std::min<int64_t>(16, std::max<int64_t>(2, model.config().max_positions / 4));
+  const int64_t length = std::max(
+      model.shortest(), std::min<int64_t>(16, std::max<int64_t>(2, model.config().max_positions / 4)));
   result.tokens = kSequences * length;
   result.live.resize(4 * kMoments);
   for (const int64_t lanes : {1, 2}) {

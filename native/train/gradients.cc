@@ -17,7 +17,7 @@ NamedTensors gradients(const Model& model, LaneSet& set, int64_t lane, const Obj
   set.set_training(true);
   {
     at::AutoGradMode with_grad(true);
-    const auto pass = model.pass(batch.sequences, &set);
+    const auto pass = model.pass(batch.sequences, &set, false, batch.images);
     const auto scored = objective.select(model, pass, batch.labels);
     auto total = objective.loss(model, pass, run_blocks(model, pass, false, task), scored).sum();
     if (const auto penalty = set.penalty(); penalty.defined()) total = total + penalty.sum();

@@ -106,7 +106,7 @@ class Run {
     set_.set_training(true);
     for (size_t i = 0; i < list.size(); ++i) {
       at::AutoGradMode with_grad(true);
-      const auto pass = model_.pass(list[i].sequences, &set_, args_.half);
+      const auto pass = model_.pass(list[i].sequences, &set_, args_.half, list[i].images);
       const auto scored = objective_.select(model_, pass, list[i].labels);
       if (scored.counts.min().item<double>() == 0) continue;
       const auto loss =

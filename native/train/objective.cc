@@ -195,6 +195,10 @@ class OfSequences : public Objective {
   }
   void check(const Model&) const override {}
   bool of_tokens() const override { return false; }
+  at::Tensor outputs(const Model& model, const Pass& pass, const at::Tensor& finished,
+                     const ScoredRows& scored) const override {
+    return head_->apply(model.pooled(pass, finished, scored.rows));
+  }
 
  protected:
   ScoredRows scored(const Model& model, const Pass& pass, at::Tensor targets) const {
@@ -206,11 +210,6 @@ class OfSequences : public Objective {
     std::iota(sequences.begin(), sequences.end(), 0);
     return {at::tensor(rows, at::kLong), std::move(targets), count, same_for_all(pass, count),
             std::move(sequences)};
-  }
-  // [K, M, outputs]
-  at::Tensor outputs(const Model& model, const Pass& pass, const at::Tensor& finished,
-                     const ScoredRows& scored) const {
-    return head_->apply(model.pooled(pass, finished.index_select(1, scored.rows)));
   }
   int64_t width() const { return head_->outputs(); }
 

@@ -16,6 +16,7 @@ namespace cortune {
 struct Examples {
   std::vector<std::vector<int32_t>> sequences;
   std::vector<std::vector<float>> labels;
+  std::shared_ptr<const Images> images = nullptr;  // that sequences name; null for texts
 };
 
 // The rows of a pass that are scored, and against what.
@@ -50,6 +51,12 @@ class Objective {
   // The same row by row; not differentiable.
   virtual Judged judge(const Model& model, const Pass& pass, const at::Tensor& finished,
                        const ScoredRows& scored) const = 0;
+  // Outputs of the head for each sequence; undefined for objectives of tokens. [K, M, outputs]
+  virtual at::Tensor outputs(const Model& model, const Pass& pass, const at::Tensor& finished,
+                             const ScoredRows& scored) const {
+    (void)model, (void)pass, (void)finished, (void)scored;
+    return {};
+  }
 };
 
 // Do the targets of the objective called `name` belong to tokens (else to sequences)? Throws kArgument for

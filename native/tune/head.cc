@@ -17,13 +17,11 @@ Head::Head(const Model& model, int64_t outputs, const std::vector<uint64_t>& see
     : name_(pools_first(model) ? "classifier" : "score") {
   if (outputs < 1)
     fail(Code::kArgument, "Expected `outputs` to be at least 1, got " + std::to_string(outputs) + ".");
-  const auto& c = model.config();
   const auto lanes = static_cast<int64_t>(seeds.size());
-  // OPT's states leave the model as wide as its word embedding.
-  const int64_t width = c.embed_size > 0 ? c.embed_size : c.hidden_size;
-  weight_ = at::empty({lanes, outputs, width}, at::kFloat);
+  weight_ = at::empty({lanes, outputs, model.pooled_width()}, at::kFloat);
   for (int64_t k = 0; k < lanes; ++k)
-    weight_[k].normal_(0, c.initializer_range, at::detail::createCPUGenerator(seeds[k] ^ kOwnStream));
+    weight_[k].normal_(0, model.config().initializer_range,
+                       at::detail::createCPUGenerator(seeds[k] ^ kOwnStream));
   weight_.requires_grad_(true);
   if (pools_first(model)) bias_ = at::zeros({lanes, 1, outputs}, at::kFloat).requires_grad_(true);
 }

@@ -49,7 +49,8 @@ std::vector<LinearEffect> LaneSet::linear(const std::string& module) const {
 VirtualTokens LaneSet::virtual_tokens() const {
   VirtualTokens added;
   for (const auto& part : parts_) {
-    if (auto tokens = part.method->prompt(); tokens.defined()) added.prompts.push_back({part.lanes, tokens});
+    if (auto tokens = part.method->prompt(); tokens.defined())
+      added.prompts.push_back({part.lanes, tokens, part.method->deep_prompt()});
     if (auto states = part.method->prefix(); states.defined()) added.prefixes.push_back({part.lanes, states});
   }
   return added;

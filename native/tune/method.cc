@@ -20,6 +20,7 @@ std::string shape_text(at::IntArrayRef shape) {
 at::Tensor Method::parameter(const std::string&) const { return {}; }
 std::optional<LinearEffect> Method::linear(const std::string&) const { return std::nullopt; }
 at::Tensor Method::prompt() const { return {}; }
+at::Tensor Method::deep_prompt() const { return {}; }
 at::Tensor Method::prefix() const { return {}; }
 at::Tensor Method::penalty() const { return {}; }
 void Method::before_step(int64_t, int64_t) {}

@@ -54,8 +54,9 @@ class Method {
   // Effects. Lane ranges are counted from the method's first lane: {0, k}. Undefined or nothing for none.
   virtual at::Tensor parameter(const std::string& name) const;  // [k, ...]
   virtual std::optional<LinearEffect> linear(const std::string& module) const;
-  virtual at::Tensor prompt() const;  // [k, P, C]
-  virtual at::Tensor prefix() const;  // [k, P, 2 L, H_kv, D]
+  virtual at::Tensor prompt() const;       // [k, P, C]
+  virtual at::Tensor deep_prompt() const;  // [k, L - 1, P, C], beside prompt()
+  virtual at::Tensor prefix() const;       // [k, P, 2 L, H_kv, D]
   // Added to the lanes' losses. [k]
   virtual at::Tensor penalty() const;
 

@@ -7,6 +7,7 @@
 #include "prompt.h"
 #include "selective.h"
 #include "vera.h"
+#include "vpt.h"
 #include "whole.h"
 
 namespace cortune {
@@ -25,7 +26,7 @@ const std::map<std::string, Make>& registry() {
       {"lora", make<Lora>},           {"p_tuning", make<PTuning>},
       {"prefix", make<PrefixTuning>}, {"prompt", make<PromptTuning>},
       {"selective", make<Selective>}, {"vera", make<Vera>},
-      {"whole", make<Whole>},
+      {"vpt", make<VisualPrompts>},   {"whole", make<Whole>},
   };
   return methods;
 }

@@ -12,6 +12,9 @@ const kTargets: Defaults = {
   neox: ['query_key_value'],
   opt: ['q_proj', 'k_proj', 'v_proj', 'out_proj', 'fc1', 'fc2'],
   bert: ['query', 'value'],
+  vit: ['q_proj', 'v_proj'],
+  deit: ['q_proj', 'v_proj'],
+  dinov2: ['q_proj', 'v_proj'],
 };
 
 const between = (what: string) => z.number({ error: what }).gt(0, { error: what }).lt(1, { error: what });

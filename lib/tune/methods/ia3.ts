@@ -12,6 +12,9 @@ const kTargets: Defaults = {
   neox: ['query_key_value', 'dense_4h_to_h'],
   opt: ['q_proj', 'k_proj', 'fc2'],
   bert: ['key', 'value', 'output.dense'],
+  vit: ['k_proj', 'v_proj', 'fc2'],
+  deit: ['k_proj', 'v_proj', 'fc2'],
+  dinov2: ['k_proj', 'v_proj', 'fc2'],
 };
 /** PEFT has another default for Qwen2, which is the Llama with biases on queries, keys and values alone. */
 const kQwen2 = ['q_proj', 'v_proj', 'down_proj'];
@@ -26,6 +29,9 @@ const kFeedforward: Defaults = {
   neox: ['dense_4h_to_h'],
   opt: ['fc2'],
   bert: ['output.dense'],
+  vit: ['fc2'],
+  deit: ['fc2'],
+  dinov2: ['fc2'],
 };
 
 const options = {

@@ -43,6 +43,9 @@ export const kDefaultTargets: Defaults = {
   neox: ['query_key_value'],
   opt: ['q_proj', 'v_proj'],
   bert: ['query', 'value'],
+  vit: ['q_proj', 'v_proj'],
+  deit: ['q_proj', 'v_proj'],
+  dinov2: ['q_proj', 'v_proj'],
 };
 
 /** Names of all linear modules; the output projection is none. */

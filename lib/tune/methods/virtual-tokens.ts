@@ -9,8 +9,13 @@ import { kVirtualConfig, type PeftFormat } from './peft.js';
 const tokens = { virtualTokens: integer(1, 1_000_000).default(20) };
 const tokensHelp = { virtualTokens: 'trained tokens before every sequence' };
 
-/** Throws a RangeError when nothing of the context is left for words. */
+/** Throws ERR_CONFIG for models of images, a RangeError when nothing of the context is left for words. */
 function checkTokens(base: Base, count: number): void {
+  if (base.config.patchSize > 0)
+    throw new CortuneError(
+      'ERR_CONFIG',
+      `Expected a model of texts for virtual tokens, got ${base.name}. Images have method \`vpt\`.`,
+    );
   const limit = base.config.maxPositions - 2;
   if (count > limit)
     throw expected(
