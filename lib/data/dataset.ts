@@ -1,5 +1,6 @@
 /** Loads a data set from its description: stimuli, responses, targets, ceilings, notes and a content hash. */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { closest } from 'fastest-levenshtein';
 import { readDescription } from '../config.js';
 import { CortuneError, expected } from '../errors.js';
@@ -73,6 +74,7 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
   } = await readStimuli(root, description.stimuli, values, { runs, runRows, tr });
   for (const each of [...files, ...read.flatMap((one) => one.files)])
     digest.update(`\0${each.name}\0${await hashFile(each.path)}`);
+  if (stimuli.kind === 'trials' && stimuli.pictures) await hashPictures(digest, stimuli.pictures);
   const { zscore, per_run: perRun, file: templates } = responses;
   if (perRun && !groups)
     throw new CortuneError(
@@ -104,6 +106,17 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
     ...(spaces.length > 0 && { spaces }),
     notes: [...description.notes, ...notes, ...prepared.notes, ...left, ...rowNotes],
   };
+}
+
+/** What pictures show belongs to the data. Throws ERR_NOT_FOUND naming the number of one that is missing. */
+async function hashPictures(digest: Hash, pictures: readonly string[]): Promise<void> {
+  const sums = new Map<string, string>();
+  for (const [i, path] of pictures.entries()) {
+    if (!existsSync(path))
+      throw new CortuneError('ERR_NOT_FOUND', `Expected a picture at ${path}, stimulus ${i + 1}, and there is none.`);
+    if (!sums.has(path)) sums.set(path, await hashFile(path));
+    digest.update(`\0${sums.get(path)}`);
+  }
 }
 
 /** The rows of the responses that belong to the stimuli taken. */

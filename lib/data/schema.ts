@@ -71,6 +71,9 @@ const trials = section('the stimuli', {
   /** .txt, .csv, .tsv, .jsonl, .parquet, .mat (a cell array) or .nc (a coordinate of its rows). With {run}: a file a run, one after the other. */
   file: fileBelow(['variant', 'run']),
   text: text('a column').optional(),
+  /** The texts are paths of pictures (for models of images) below the folder of their file, or below `folder`. */
+  pictures: z.boolean({ error: '`true` or `false`' }).default(false),
+  folder: pathBelow(['variant']).optional(),
   /** Column that names the passage of each text. */
   passage: text('a column').optional(),
   /** Column that names the run or story of each text, for grouped folds; by default {run}. */

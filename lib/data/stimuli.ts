@@ -1,5 +1,5 @@
 /** Reading a data set's stimuli: words with their times, or texts; of one file, or a file a run. */
-import { extname } from 'node:path';
+import { dirname, extname, isAbsolute, join, relative } from 'node:path';
 import { CortuneError, show } from '../errors.js';
 import { decodeText, readBytes } from './formats/bytes.js';
 import { parseCaptions } from './formats/captions.js';
@@ -46,7 +46,7 @@ export async function readStimuli(
   const where = filledValues(described.where, values);
   const read =
     described.kind === 'trials'
-      ? await readTrials({ ...described, where }, files, recorded)
+      ? await readTrials({ ...described, where }, files, recorded, values)
       : await readWords({ ...described, where }, files, perRun, recorded);
   // What decides the time of volumes belongs to the data, too.
   const sidecar = described.kind === 'words' && described.tr === undefined && described.sidecar;
@@ -156,6 +156,7 @@ async function readTrials(
   described: Described & { kind: 'trials' },
   files: readonly DataFile[],
   { runs, runRows }: Recorded,
+  values: Record<string, string>,
 ): Promise<Omit<ReadStimuli, 'files'>> {
   const texts: string[] = [];
   const passages: string[] = [];
@@ -176,12 +177,36 @@ async function readTrials(
     groups.push(...recorded.flatMap((run, i) => Array<string>(runRows[i]!).fill(run)));
   const rows = await takenRows(described, files, texts.length);
   const some = (labels: string[]) => (rows ? rows.map((row) => labels[row]!) : labels);
+  const pictures = described.pictures ? some(texts).map((name) => picturePath(described, files[0]!, name, values)) : [];
   return {
-    stimuli: { kind: 'trials', texts: some(texts), ...(passages.length > 0 && { passages: some(passages) }) },
+    stimuli: {
+      kind: 'trials',
+      texts: some(texts),
+      ...(passages.length > 0 && { passages: some(passages) }),
+      ...(pictures.length > 0 && { pictures }),
+    },
     ...(groups.length > 0 && { groups: some(groups) }),
     notes: [],
     ...(rows && { taken: { rows, of: texts.length } }),
   };
+}
+
+/** Where a picture is. Names in a data set cannot reach out of its folder. */
+function picturePath(
+  described: Described & { kind: 'trials' },
+  file: DataFile,
+  name: string,
+  values: Record<string, string>,
+): string {
+  const folder = described.folder?.replace(/\{variant\}/g, values.variant ?? '{variant}');
+  const root = file.path.slice(0, file.path.length - file.name.length);
+  const below = folder === undefined ? dirname(file.path) : join(root, folder);
+  const path = join(below, name);
+  if (!isAbsolute(name) && !relative(below, path).startsWith('..')) return path;
+  throw new CortuneError(
+    'ERR_DATA',
+    `${file.name}: Expected names of pictures below ${below}, got ${show(name)}, which lies outside.`,
+  );
 }
 
 /** Rows by `where`, in the order of `order`; undefined when all are taken as they are. */

@@ -22,6 +22,8 @@ export type Stimuli =
       kind: 'trials';
       texts: string[] /** Passage of each text, for cumulative context and grouped folds. */;
       passages?: string[];
+      /** Paths of pictures, where they are the stimuli; `texts` are then their names. */
+      pictures?: string[];
     }
   | {
       kind: 'words';

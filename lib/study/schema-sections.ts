@@ -109,6 +109,9 @@ export const tune = section('`tune`', {
     })
     .optional()
     .describe('With `halving`: how many rungs, or the updates after which runs are compared.'),
+  image_size: integer(1, 100_000)
+    .optional()
+    .describe("Models of images: pixels a side while tuning; by default what the model's processor makes."),
   steps: integer(1, 1_000_000).default(50).describe('Updates.'),
   batch: integer(1, 4096).default(8).describe('Sequences in a pass.'),
   accumulate: integer(1, 4096).default(1).describe('Passes whose gradients add up to one update.'),
@@ -154,6 +157,9 @@ export const embed = section('`embed`', {
     .union([z.literal('all'), z.array(integer(0, 1000)).min(1)], { error: '`all` or a list of layer numbers' })
     .default('all')
     .describe('Layers to score; 0 is the static embedding.'),
+  image_size: integer(1, 100_000)
+    .optional()
+    .describe("Models of images: pixels a side, a multiple of the patch; by default what the model's processor makes."),
   window: integer(2, 1 << 24)
     .optional()
     .describe("Tokens in one sequence at most; by default the model's context."),

@@ -77,12 +77,13 @@ function camel(key: string): string {
 /** What of `tune` decides a result. Options that came later are absent at their defaults, so that runs made before keep their names. */
 function tuneKey(tune: Study['tune']): Record<string, unknown> {
   const { steps, batch, packing, block, schedule, warmup, clip, weight_decay } = tune;
-  const { accumulate, precision, evaluate_every, patience, halving, rungs, data_seed } = tune;
+  const { accumulate, precision, image_size, evaluate_every, patience, halving, rungs, data_seed } = tune;
   return {
     ...{ steps, batch, packing, block, schedule, warmup, clip, weight_decay },
     ...{ evaluate_every, patience, halving, rungs, data_seed },
     ...(accumulate > 1 && { accumulate }),
     ...(precision !== 'fp32' && { precision }),
+    ...(image_size !== undefined && { image_size }),
   };
 }
 

@@ -129,10 +129,11 @@ export async function* tuneBatch(
 
 function sweepOptions(study: Study, model: Model) {
   const { steps, batch, accumulate, block, clip, checkpointing, precision } = study.tune;
-  const { evaluate_every, patience, halving, rungs, memory } = study.tune;
+  const { image_size, evaluate_every, patience, halving, rungs, memory } = study.tune;
   return {
     ...{ steps, batch, accumulate, clip, checkpointing, precision },
     block: Math.min(block, model.config.maxPositions),
+    ...(image_size !== undefined && { imageSize: image_size }),
     ...(evaluate_every !== undefined && { evaluateEvery: evaluate_every }),
     ...(patience !== undefined && { patience }),
     ...(halving !== undefined && { halving: { factor: halving, ...(rungs !== undefined && { rungs }) } }),

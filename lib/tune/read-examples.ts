@@ -1,8 +1,10 @@
-/** Examples to tune on from files: .txt (one text a line), .jsonl, .csv, .tsv or .parquet with named columns. */
-import { extname } from 'node:path';
+/** Examples to tune on from files: .txt (one text a line), .jsonl, .csv, .tsv or .parquet with named columns; pictures with labels. */
+import { dirname, extname, resolve } from 'node:path';
 import { readTexts } from '../data/formats/index.js';
+import { kPictureColumn } from '../data/formats/parquet.js';
 import { checkField, type Records, readRecords, recordTexts, textField } from '../data/formats/records.js';
 import { CortuneError, expected, show } from '../errors.js';
+import { holdsPictures, readLabelledPictures } from '../images/labelled.js';
 import type { Example } from './examples.js';
 
 export interface ReadExamplesOptions {
@@ -24,15 +26,18 @@ export interface ReadExamplesOptions {
  * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT; ERR_DATA naming the file and the item that is empty or has no such field.
  */
 export async function readExamples(path: string, options: ReadExamplesOptions = {}): Promise<Example[]> {
-  const { column, label, choices, limit } = options;
+  const { column, prompt, label, choices, limit } = options;
   if (extname(path).toLowerCase() === '.txt') {
     for (const name of ['prompt', 'completion', 'label', 'choices'] as const)
       if (options[name] !== undefined)
         throw expected(name, 'left out for a .txt file, which has no columns', options[name]);
     return (await readTexts(path, { column })).slice(0, limit);
   }
+  if (holdsPictures(path)) return (await readLabelledPictures(path)).slice(0, limit);
   const records = await readRecords(path);
   records.rows = records.rows.slice(0, limit);
+  if (column === undefined && prompt === undefined && records.fields.includes(kPictureColumn))
+    return pictures(records, path, label ?? 'label');
   const pair = pairOf(records, options);
   if (pair) {
     const [prompts, completions] = [recordTexts(records, pair[0], true), recordTexts(records, pair[1])];
@@ -49,6 +54,22 @@ export async function readExamples(path: string, options: ReadExamplesOptions = 
   if (label === undefined) return texts;
   const labels = labelsOf(records, checkField(records, label));
   return texts.map((text, i) => ({ text, label: labels[i]! }));
+}
+
+/** Pictures in the column `image`: paths relative to the file, or the files themselves (Hugging Face data sets). */
+function pictures(records: Records, path: string, label: string): Example[] {
+  const labels = labelsOf(records, checkField(records, label));
+  return records.rows.map((row, i) => {
+    const value = row[kPictureColumn];
+    const { bytes } = (value instanceof Uint8Array ? { bytes: value } : (value ?? {})) as { bytes?: unknown };
+    if (typeof value === 'string' && value !== '')
+      return { image: resolve(dirname(path), value), label: String(labels[i]!) };
+    if (bytes instanceof Uint8Array) return { image: bytes, label: String(labels[i]!) };
+    throw new CortuneError(
+      'ERR_DATA',
+      `${records.name}: Expected a picture in \`${kPictureColumn}\` of ${records.places[i]}, got ${show(value)}.`,
+    );
+  });
 }
 
 /** The columns of prompts and completions, if that is what the file is read for. */

@@ -10,7 +10,7 @@ describe('configFromJson', () => {
     [
       'another model',
       { model_type: 'mamba' },
-      /`model_type` in \/m\/config\.json .* llama, mistral, qwen2, gpt2, gpt_neox, opt, bert, got `mamba`/,
+      /`model_type` in \/m\/config\.json .* llama, mistral, qwen2, gpt2, gpt_neox, opt, bert, vit, deit, dinov2, dinov2_with_registers, got `mamba`/,
     ],
     ['no model type', {}, /got `undefined`/],
     ['a name of Object', { model_type: 'constructor' }, /got `constructor`/],

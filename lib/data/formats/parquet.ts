@@ -16,6 +16,9 @@ import type { MatrixOptions, NamedMatrix } from './index.js';
 import type { Records } from './records.js';
 import { columnIndices } from './table.js';
 
+/** The column of pictures: their files as bytes, or `{bytes, path}` as Hugging Face data sets have them. */
+export const kPictureColumn = 'image';
+
 /** pandas keeps an index with names as a column of this name. */
 const kIndex = /^__index_level_\d+__$/;
 
@@ -59,15 +62,19 @@ async function reading<T>(name: string, call: () => Promise<T>): Promise<T> {
 export async function readParquetRecords(path: string): Promise<Records> {
   const { name, file, metadata, fields } = await open(path);
   return await reading(name, async () => {
-    const rows = await parquetReadObjects({ file, metadata, compressors });
+    const rows = await parquetReadObjects({ file, metadata, compressors, utf8: false });
     return { name, fields, rows: rows.map(plain), places: rows.map((_, i) => `item ${i + 1}`) };
   });
 }
 
-/** Parquet's 64-bit integers are bigints. */
+/** Parquet's 64-bit integers are bigints; bytes are text that some writers do not mark as such, but for pictures. */
 function plain(row: Record<string, unknown>): Record<string, unknown> {
+  const text = new TextDecoder();
   return Object.fromEntries(
-    Object.entries(row).map(([field, value]) => [field, typeof value === 'bigint' ? Number(value) : value]),
+    Object.entries(row).map(([field, value]) => {
+      if (typeof value === 'bigint') return [field, Number(value)];
+      return [field, value instanceof Uint8Array && field !== kPictureColumn ? text.decode(value) : value];
+    }),
   );
 }
 
