@@ -69,6 +69,7 @@ function add(sum: number[], flops: number, seconds: number | undefined): void {
 
 /** Words that are embedded, and updates that are made, to see how fast that goes. */
 const kWords = 200;
+const kPictures = 16;
 const kUpdates = 3;
 const kLanes = 2;
 /** s that updates should take together. */
@@ -108,14 +109,16 @@ async function timed(work: () => Promise<void>): Promise<number> {
 async function embedSpeed({ study, data, models }: PreparedStudy, batch: Batch, model: Model, job: JobOptions) {
   const of = data[batch.data]!;
   const { stimuli } = of;
-  const all = stimuli.kind === 'words' ? stimuli.words.map((word) => word.text) : stimuli.texts;
-  const some = all.slice(0, kWords);
-  const { layers, context, precision } = study.embed;
+  const trials = stimuli.kind === 'words' ? stimuli.words.map((word) => word.text) : stimuli.texts;
+  const pictures = stimuli.kind === 'trials' ? stimuli.pictures : undefined;
+  const all = pictures ?? trials;
+  const some = all.slice(0, pictures ? kPictures : kWords);
+  const { layers, context, precision, image_size: imageSize } = study.embed;
   const once = (texts: readonly string[]) =>
     timed(async () => {
-      const pool = poolOf(study, stimuli.kind);
-      for (const tensor of await embedLanes(model, texts, { ...job, pool, layers, context, precision }))
-        tensor.dispose();
+      const pool = pictures ? study.embed.pool : poolOf(study, stimuli.kind);
+      const how = { ...(pool && { pool }), layers, context, precision, imageSize };
+      for (const tensor of await embedLanes(model, texts, { ...job, ...how })) tensor.dispose();
     });
   await once(some.slice(0, 8)); // what is made once for a process is not counted
   const cost = costOf({ ...batch, runs: batch.runs.slice(0, 1) }, study, of, models).embedding;

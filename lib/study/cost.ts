@@ -1,5 +1,6 @@
 /** What a lane batch will take: floating-point operations and memory, from shapes alone. */
 import { parseFolds } from '../encode/folds.js';
+import type { ModelConfig } from '../native/types.js';
 import { kMethods } from '../tune/methods.js';
 import type { StudyData } from './data.js';
 import type { StudyModel } from './models.js';
@@ -40,11 +41,13 @@ export function costOf(batch: Batch, study: Study, data: StudyData, models: Read
   const { stimuli, words } = sizeOf(data);
   const inLayers = parameters - config.vocabSize * hiddenSize;
   // A forward pass multiplies and adds once a weight and token; a backward pass costs twice that, or once where weights stand still.
-  const tokens = words * kTokensAWord;
+  const pictures = config.patchSize > 0;
+  const tokens = pictures ? stimuli * tokensOf(config, study.embed.image_size) : words * kTokensAWord;
   const whole = kMethods.some(({ name, adapter, stackable }) => name === batch.method && !adapter && !stackable);
   const passes = whole ? 6 : 4;
   const { steps, batch: size, block } = study.tune;
-  const trained = batch.runs[0]!.labels.lr === null ? 0 : Math.min(size * block, tokens) * steps;
+  const inPass = pictures ? size * tokensOf(config, study.tune.image_size) : Math.min(size * block, tokens);
+  const trained = batch.runs[0]!.labels.lr === null ? 0 : inPass * steps;
   const tuning = lanes * trained * (passes * inLayers + 6 * config.vocabSize * hiddenSize);
   const embedding = 2 * inLayers * tokens * lanes;
   const { layers: kept, columns: width } = widthOf(batch, study, data, models);
@@ -61,6 +64,14 @@ export function costOf(batch: Batch, study: Study, data: StudyData, models: Read
     scoring: lanes * score.flops,
     memory: weights + Math.max(activations, states + aligned, aligned + score.memory),
   };
+}
+
+/** What most processors of images make. */
+const kImageSize = 224;
+
+/** Tokens of a picture. */
+function tokensOf({ patchSize, registers }: ModelConfig, imageSize = kImageSize): number {
+  return 1 + registers + Math.floor(imageSize / patchSize) ** 2;
 }
 
 const sizes = new WeakMap<StudyData, { stimuli: number; words: number }>();
