@@ -46,7 +46,6 @@ struct Pass {
   // comes next (native/model/cache.h). Null for no.
   KeyValueCache* cache = nullptr;
   std::shared_ptr<const Images> images = nullptr;  // null for texts
-  std::shared_ptr<const Images> images = nullptr;  // null for texts
 
   // The parameter as the lanes have it: of the base's shape, or [K, 1, ...] where one of them owns it.
   at::Tensor vector(const std::string& name) const;
