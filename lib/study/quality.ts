@@ -40,6 +40,7 @@ export async function qualityOf(
       classes: tuned?.classes,
       packing: packingOf(study, items),
       block: Math.min(study.tune.block, model.config.maxPositions),
+      imageSize: study.tune.image_size,
       noun: `test item of \`${name}\``,
     });
     for (const [k, measures] of found.entries()) rows[k]!.push(...measures.map((one) => ({ task: name, ...one })));

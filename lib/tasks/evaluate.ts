@@ -26,6 +26,8 @@ export interface EvaluateOptions extends JobOptions {
   /** Of plain texts: 'texts' (default) one sequence each, 'blocks' joined and cut into `block` tokens (default 128). */
   packing?: Packing | undefined;
   block?: number | undefined;
+  /** Of images, pixels a side, as when the lanes were tuned. */
+  imageSize?: number | undefined;
   /** Of products with the model's weights. Default fp32. */
   precision?: Precision | undefined;
   /** What an item is called in messages. Default 'item'. */
@@ -80,6 +82,7 @@ export async function evaluate(
     classes: options.classes ?? [],
     packing: kind === 'texts' ? (options.packing ?? 'texts') : 'texts',
     precision: precisionOf(options.precision),
+    imageSize: options.imageSize,
   };
   const scores: Quality[][] = Array.from({ length: lanes?.count ?? 1 }, () => []);
   const found = new Map<keyof Evidence, Evidence[keyof Evidence][]>();

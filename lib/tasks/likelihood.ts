@@ -11,6 +11,7 @@ import {
   type Objective,
   type Packing,
   packSequences,
+  readExampleImages,
   sequencesOf,
 } from '../tune/examples.js';
 import type { Lanes } from '../tune/lanes.js';
@@ -27,6 +28,8 @@ export interface Judging extends JobOptions {
   packing: Packing;
   block: number;
   precision: Precision;
+  /** Of images, pixels a side. */
+  imageSize?: number | undefined;
   /** What an item is called in messages. */
   noun: string;
 }
@@ -42,7 +45,8 @@ export async function likelihoods(
   options: Judging,
 ): Promise<Likelihood[]> {
   const { objective, precision } = options;
-  let sequences = sequencesOf(model, examples, options);
+  using images = await readExampleImages(model, examples, [], options);
+  let sequences = sequencesOf(model, examples, { ...options, images });
   if (objective === 'masked') {
     const random = new Random(0);
     sequences = sequences.map((sequence) => hideTokens(model, sequence, random));
@@ -50,7 +54,7 @@ export async function likelihoods(
   const count = lanes?.count ?? 1;
   const job = {
     ...packSequences(sequences),
-    ...{ model: model.handle, lanes: lanes?.handle, objective, precision },
+    ...{ model: model.handle, lanes: lanes?.handle, images: images?.handle, objective, precision },
     tokens: Math.ceil(kTokens / count),
   };
   const { losses, rows, correct } = await runJob((progress) => native().judgeExamples(job, progress), options);

@@ -15,7 +15,6 @@ const kData = [process.env.CORTUNE_DATA, join(kRoot, '../shared/data'), join(kRo
 const kOut = join(temporaryFolder(), 'results');
 
 interface Vision {
-  data: { dataset: string }[];
   tune: Record<string, unknown>;
   embed: Record<string, unknown>;
 }
