@@ -39,7 +39,7 @@ it.skipIf(!there)('finds the planted layers and compares geometry with ceilings'
   const { rows: runs } = await store.query('select status, count(*)::int as n from runs group by status');
   expect(runs).toEqual([{ status: 'done', n: 12 }]);
   const { rows: rsa } = await store.query(
-    'select max(similarity) as best, max(ceiling_upper) as upper, count(*)::int as n from rsa where region = $1 group by run',
+    'select max(similarity) as best, max(ceiling_upper) as upper, count(*)::int as n from rsa where region = ? group by run',
     ['IT'],
   );
   // Six runs of 13 layers; 40 of the 92 objects, four people.
