@@ -40,7 +40,7 @@ it.skipIf(!there)('finds the planted layers and compares geometry with ceilings'
   expect(runs).toEqual([{ status: 'done', n: 12 }]);
   const { rows: rsa } = await store.query(
     'select max(similarity) as best, max(ceiling_upper) as upper, count(*)::int as n from rsa where region = ? group by run',
-    ['IT'],
+    { parameters: ['IT'] },
   );
   // Six runs of 13 layers; 40 of the 92 objects, four people.
   expect(rsa).toHaveLength(6);
