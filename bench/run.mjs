@@ -1,9 +1,10 @@
 /**
- * Benchmarks side by side with their rivals: `npm run bench -- SUITE [--json FILE] [--rounds 5] [--threads N] [--case PATTERN]`.
+ * Benchmarks side by side with their rivals: `npm run bench -- SUITE [--json FILE] [--rounds 5] [--threads N] [--case PATTERN] [--quick]`.
  *
  * A suite is bench/suites/SUITE.mjs with `export async function* run(bench)`, which yields cases one by one as `compare` (or `caseOf`,
  * `unavailable`) of bench/harness/rounds.mjs makes them. `bench` is
  *   threads, rounds   what was asked for; native code already uses `threads`
+ *   quick             whether less is to be done, to see that a suite works (only some suites know it); its figures mean nothing
  *   wants(name)       whether --case, a regular expression without regard to capitals, picks the case; ask before any work
  *   peer(script)      starts a rival, bench/peers/SCRIPT (which calls `serve` of bench/peers/serve.py): `await peer.ask({op, ...})`;
  *                     every request carries `threads`; stopped when the suite ends, or by `peer.stop()`
@@ -28,6 +29,7 @@ function readOptions() {
       rounds: { type: 'string', default: '5' },
       threads: { type: 'string', default: String(availableParallelism()) },
       case: { type: 'string', default: '' },
+      quick: { type: 'boolean', default: false },
     },
   });
   const suites = readdirSync(new URL('./suites/', import.meta.url)).map((file) => file.replace(/\.mjs$/, ''));
@@ -39,7 +41,8 @@ function readOptions() {
       throw new Usage(`Expected \`--${name}\` to be an integer from 1, got \`${values[name]}\`.`);
     return value;
   };
-  const options = { suite: positionals[0], json: values.json, rounds: count('rounds'), threads: count('threads') };
+  const { json, quick } = values;
+  const options = { suite: positionals[0], json, quick, rounds: count('rounds'), threads: count('threads') };
   try {
     return { ...options, pattern: new RegExp(values.case, 'i') };
   } catch (error) {
@@ -48,7 +51,7 @@ function readOptions() {
 }
 
 async function main() {
-  const { suite, json, rounds, threads, pattern } = readOptions();
+  const { suite, json, quick, rounds, threads, pattern } = readOptions();
   if (!existsSync(new URL('../dist/native/load.js', import.meta.url)))
     throw new Usage('Expected a set-up checkout; run: node bin/prepare.mjs');
   const { native } = await import('../dist/native/load.js');
@@ -69,7 +72,7 @@ async function main() {
     peers.push(started);
     return started;
   };
-  const bench = { python, threads, rounds, folder, note, peer, wants: (name) => pattern.test(name) };
+  const bench = { python, threads, rounds, quick, folder, note, peer, wants: (name) => pattern.test(name) };
   try {
     native().setThreads(threads);
     bench.machine = await describeMachine(bench);

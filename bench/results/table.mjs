@@ -33,6 +33,27 @@ const { machine } = files.at(-1);
 const units = machine.bf16Units === 'none' ? 'no bf16 units' : machine.bf16Units;
 const bf16 = (machine.bf16GemmPeak / machine.sgemmPeak).toFixed(1);
 
+/** Of a case measured in stages: each stage's ratio, and its share of either side. What only one side does has no ratio. */
+function stagesOf({ name, ours, peer, stages }) {
+  const percent = (part, whole) => `${((100 * part) / whole).toFixed(1)} %`;
+  const rest = (all, parts) => all - Object.values(parts).reduce((sum, value) => sum + value, 0);
+  const [mine, theirs] = [
+    stages.ours,
+    Object.fromEntries(Object.keys(stages.ours).map((key) => [key, stages.peer[key]])),
+  ];
+  const rows = Object.keys(mine).map((stage) => [
+    stage,
+    (theirs[stage] / mine[stage]).toFixed(2),
+    percent(mine[stage], ours),
+    percent(theirs[stage], peer),
+  ]);
+  rows.push(['all else', '-', percent(rest(ours, mine), ours), percent(rest(peer, theirs), peer)]);
+  const table = [['stage', 'ratio', 'of our time', "of the rival's"], Array(4).fill('---'), ...rows];
+  return `\n${name}, stage by stage:\n\n${table.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`;
+}
+
+const staged = [...cases.values()].filter(({ stages }) => stages).map(stagesOf);
+
 process.stdout.write(`# Results
 
 Made by \`bench/results/table.mjs\` from what \`npm run bench -- SUITE --json FILE\` wrote. Ratios of runs in turn on one machine, greater is better: the
@@ -42,5 +63,5 @@ Machine: ${machine.threads} threads on ${machine.cores} virtual cores (${machine
 ${bf16} times as fast as its fp32 ones. libtorch ${machine.libtorch} on both sides.
 
 ${lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}
-
+${staged.join('')}
 ${readFileSync(new URL('./notes.md', import.meta.url), 'utf8')}`);
