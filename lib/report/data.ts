@@ -113,6 +113,8 @@ function bySubjectAndRegion({ targets }: Scores): Groups {
 
 /** Means over the members of each group: [L, t] to [L, groups]. */
 function grouped(values: readonly number[], { members }: Groups, t: number): Float64Array {
+  // Each target is its own group.
+  if (members.length === t) return new Float64Array(values);
   const layers = values.length / t;
   const out = new Float64Array(layers * members.length);
   for (let l = 0; l < layers; l++)
@@ -209,9 +211,13 @@ function measuresOf(scores: Scores, known: Map<string, PageMeasure>): Record<str
 function foldMeans(scores: Scores): Float64Array {
   const group = summaryTargets(scores);
   const t = scores.targets.length;
-  return Float64Array.from({ length: scores.layers.length * scores.folds.count }, (_, row) =>
-    mean(group.map((target) => scores.foldR[row * t + target]!)),
-  );
+  const out = new Float64Array(scores.layers.length * scores.folds.count);
+  const values = new Array<number>(group.length);
+  for (let row = 0; row < out.length; row++) {
+    for (let g = 0; g < group.length; g++) values[g] = scores.foldR[row * t + group[g]!]!;
+    out[row] = mean(values);
+  }
+  return out;
 }
 
 /** Evenly spaced steps, the first and the last among them. */

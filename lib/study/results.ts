@@ -1,4 +1,5 @@
 /** Results as tables: every score as a row, and the methods x layers summary. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Space } from '../data/space.js';
 import { CortuneError } from '../errors.js';
 import { methodTitle, runTitle } from './plan.js';
@@ -37,7 +38,9 @@ export async function readResults(
   const wanted = options.all || studies.length === 0 ? undefined : new Set(studies.flatMap((study) => study.runs));
   const records = (await store.runs()).filter((record) => !wanted || wanted.has(record.id));
   const runs: ResultRun[] = [];
-  for (const record of records.sort(inOrder)) {
+  for (const [i, record] of records.sort(inOrder).entries()) {
+    // Files are read synchronously: others get their turn, an interruption too.
+    if (i % kAtOnce === kAtOnce - 1) await nextTurn();
     const scores = record.status === 'done' ? await store.scores(record.id) : undefined;
     const [losses, quality] = [await store.losses(record.id), await store.quality(record.id)];
     runs.push({ record, title: runTitle(record.labels), scores, losses, quality });
@@ -54,6 +57,9 @@ export async function withSpaces(results: Results): Promise<Results> {
   }
   return { ...results, spaces };
 }
+
+/** Runs that are read before others get their turn. */
+const kAtOnce = 128;
 
 const kOrder = ['word_rate', 'untrained', 'untuned'];
 

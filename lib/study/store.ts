@@ -103,11 +103,11 @@ export class Store {
     return (await this.runs([id]))[0];
   }
 
-  /** The scores of a run that is done. */
+  /** The scores of a run that is done; read synchronously, as records are. */
   async scores(id: string): Promise<Scores> {
     const path = this.path(id, 'scores.json');
     try {
-      return decodeScores(await readFile(path, 'utf8'));
+      return decodeScores(readFileSync(path, 'utf8'));
     } catch (cause) {
       throw damaged(path, cause);
     }
@@ -116,7 +116,7 @@ export class Store {
   /** Loss of each step (NaN where it was not finite); empty for a run that was not tuned. */
   async losses(id: string): Promise<number[]> {
     const path = this.path(id, 'losses.jsonl');
-    const content = await readFile(path, 'utf8').catch(() => '');
+    const content = unlessGone(path, () => readFileSync(path, 'utf8')) ?? '';
     const lines = content.split('\n').filter((line) => line !== '');
     try {
       return lines.map((line) => (JSON.parse(line) as { loss: number | null }).loss ?? Number.NaN);
