@@ -59,6 +59,8 @@ export function startPeer(python, script, { threads }) {
     env: { ...process.env, TOKENIZERS_PARALLELISM: 'false', HF_HUB_OFFLINE: '1', OMP_NUM_THREADS: String(threads) },
   });
   child.stdin.on('error', () => {}); // the missing answer says it
+  // One that computes would go on to the end of that.
+  process.on('exit', () => child.kill('SIGKILL'));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     pid: child.pid,

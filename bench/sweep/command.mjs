@@ -15,14 +15,18 @@ export function secondsOfCommand(args, env = {}) {
       new Promise((resolve, reject) => {
         const stdio = ['ignore', 'ignore', 'pipe'];
         const child = spawn(process.execPath, [kProgram, ...args], { stdio, env: { ...process.env, ...env } });
+        const stop = () => child.kill();
+        process.once('exit', stop);
         let said = '';
         child.stderr.on('data', (text) => {
           said += text;
         });
         child.on('error', reject);
-        child.on('close', (status) =>
-          status === 0 ? resolve() : reject(new Error(`cortune ${args[0]} ended with ${status}: ${said.trim()}`)),
-        );
+        child.on('close', (status) => {
+          process.off('exit', stop);
+          if (status === 0) resolve();
+          else reject(new Error(`cortune ${args[0]} ended with ${status}: ${said.trim()}`));
+        });
       }),
   );
 }
