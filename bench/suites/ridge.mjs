@@ -273,7 +273,8 @@ async function bandedCase(peer, bench) {
     run: async () => (kBanded.tried / part.length) * (await peer.ask({ ...base, ...kind })).seconds,
   }));
   const ours = () => secondsOf(() => encodeBanded(features, responses, { ...options, gammas }));
-  const limit = 'the eigendecompositions of every fold and weighting, which both sides do';
+  const limit =
+    'a product with a triangle of n x n for each alpha and weighting, and setting it up in float64, about equal parts; the eigendecomposition, one a weighting where the rival has one a fold, is a ninth';
   const result = await timed({ name: kBandedName, goal: 3, ours, peers, rounds: 1, limit }, bench);
   for (const tensor of [features, layered, responses, some]) tensor.dispose();
   return result;

@@ -11,11 +11,17 @@ const features = await embed(model, texts, { pool: 'mean' });
 const responses = responsesFrom(features, { layer: 1, targets: 6, noise: 1 });
 
 const folds = makeFolds({ rows: texts.length, count: 5 });
-const { layers, predictions, warnings } = await encode(features, responses, { folds, predictions: true });
+const {
+  layers,
+  predictions,
+  folds: scores,
+  warnings,
+} = await encode(features, responses, { folds, predictions: true });
 const { pMax } = await significance(predictions, responses, folds, {
   permutations: 200,
   resamples: 0,
   exchange: 'block:5',
+  fits: { features, scores },
 });
 for (const warning of warnings) console.log(warning);
 for (const [l, { layer, targets }] of layers.entries()) {

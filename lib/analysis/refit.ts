@@ -2,12 +2,14 @@
 import type { Matrix } from '../data/types.js';
 import { type EncodeOptions, encode } from '../encode/encode.js';
 import { type PhaseShifts, refitPermuted } from '../encode/permute.js';
+import { responsesShape } from '../encode/responses.js';
+import type { FoldScores } from '../encode/scores.js';
 import { expected } from '../errors.js';
+import type { JobOptions } from '../native/jobs.js';
 import type { Tensor } from '../tensor.js';
 import { groupNumbers } from './match.js';
 import { adjustFdr, adjustMaximum } from './multiple.js';
 import { count, type PermutationOptions } from './resample.js';
-import { type Significance, staged } from './significance.js';
 import { parseExchange, rowOrders, runsOf, surrogatePhases } from './surrogates.js';
 
 export const kRefits = ['fixed', 'reselect'] as const;
@@ -30,12 +32,25 @@ export type RefitOptions = Omit<EncodeOptions, (typeof kNotRefitted)[number]> &
   Pick<PermutationOptions, 'exchange' | 'permutations' | 'seed' | 'alternative'> & {
     /** Default 'reselect'. */
     refit?: Refit | undefined;
+    /** What `encode` gave for the same data, folds and alphas; without it (and alphas fixed) they are chosen first. */
+    chosen?: FoldScores | undefined;
   };
 
+/** Arrays [L, t], row-major; NaN where a target has no score. */
+export interface RefitTest {
+  r: Float64Array;
+  /** Of the layer and target alone. */
+  p: Float64Array;
+  /** Benjamini-Hochberg over all layers and targets. */
+  fdr: Float64Array;
+  /** Corrected for all layers and targets together by the largest r of each permutation. */
+  pMax: Float64Array;
+}
+
 /**
- * As `permutationTest`, but of the whole procedure: rows of the responses are exchanged within runs (`groups`, else the whole recording),
- * training rows among them, and every permutation is fitted and scored as the measured responses were. It also covers what
- * `permutationTest` cannot see, that the fit itself is drawn to the autocorrelation of its training rows.
+ * Does r exceed what autocorrelation alone gives? Rows of the responses are exchanged within runs (`groups`, else the whole recording),
+ * training rows among them, and every permutation is fitted and scored as the measured responses were. Features are factored once, so with
+ * alphas fixed a permutation costs one product a fold for all targets.
  *
  * @param features [L, n, p] or [n, p]. @param responses [n, t].
  * @param options those of `encode` (linear ridge, penalties by inner folds), and of the permutations: `exchange` `block:ROWS` (default
@@ -45,9 +60,9 @@ export type RefitOptions = Omit<EncodeOptions, (typeof kNotRefitted)[number]> &
  */
 export async function refitTest(
   features: Tensor,
-  responses: Matrix,
+  responses: Matrix | Tensor,
   options: RefitOptions = {},
-): Promise<Omit<Significance, 'lower' | 'upper'>> {
+): Promise<RefitTest> {
   const { permutations = 1000, seed = 0, exchange = 'block:10', refit = 'reselect', onProgress } = options;
   count('permutations', permutations);
   if (!kRefits.includes(refit)) throw expected('refit', '`fixed` or `reselect`', refit);
@@ -55,14 +70,17 @@ export async function refitTest(
     if ((options as EncodeOptions)[key] !== undefined)
       throw expected(key, 'left out: permutations are fitted by linear ridge alone', (options as EncodeOptions)[key]);
   const how = typeof exchange === 'object' ? exchange : parseExchange(exchange);
-  const { rows: n, columns: t } = responses;
+  const [n, t] = responsesShape(responses);
   const groups = groupNumbers(options.groups, n);
   const exchanged =
     how.kind === 'phase'
       ? { phases: shifts(runsOf(n, groups), permutations, seed) }
       : { orders: rowOrders(how, n, groups, permutations, seed) };
-  const scores = await encode(features, responses, { ...options, onProgress: undefined });
-  const L = scores.folds.layers;
+  const chosen =
+    refit === 'fixed'
+      ? (options.chosen ?? (await encode(features, responses, { ...options, onProgress: undefined })).folds)
+      : undefined;
+  const L = features.shape.length === 3 ? features.shape[0]! : 1;
   const [r, p] = [new Float64Array(L * t), new Float64Array(L * t)];
   const maximum = new Float64Array(permutations).fill(Number.NEGATIVE_INFINITY);
   for (let layer = 0; layer < L; layer++) {
@@ -70,7 +88,7 @@ export async function refitTest(
       ...options,
       ...exchanged,
       layer,
-      chosen: refit === 'fixed' ? scores.folds : undefined,
+      chosen,
       onProgress: onProgress && staged(onProgress, layer, L),
     });
     r.set(found.observed, layer * t);
@@ -85,4 +103,13 @@ export async function refitTest(
 function shifts(runs: number[][], permutations: number, seed: number): PhaseShifts {
   const sizes = runs.map((run) => run.length);
   return { runs: runs.map((run) => Int32Array.from(run)), values: surrogatePhases(sizes, permutations, seed) };
+}
+
+/** Progress of one layer as a share of all. */
+export function staged(
+  onProgress: NonNullable<JobOptions['onProgress']>,
+  l: number,
+  L: number,
+): JobOptions['onProgress'] {
+  return ({ done, total, stage }) => onProgress({ done: l * total + done, total: L * total, stage });
 }

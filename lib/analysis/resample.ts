@@ -48,9 +48,13 @@ export interface PermutationTest {
 }
 
 /**
- * Does r exceed what autocorrelation alone gives? Within each test fold, the measured responses are exchanged with others that
- * resemble them in their autocorrelation, the same exchange for all targets, and scored against the predictions as they are. Predictions
- * for held-out rows do not depend on those rows' responses, so nothing needs to be fitted again, and alphas stay as they were chosen.
+ * Does r exceed what autocorrelation alone gives, for predictions that were made from other responses: of another recording, another
+ * person, or of one held-out part? Within each part, the measured responses are exchanged with others that resemble them in their
+ * autocorrelation, the same exchange for all targets, and scored against the predictions as they are.
+ *
+ * Not for the predictions of a cross-validation with several folds. What two folds happen to have in common raises or lowers r in
+ * both, as each is predicted from the other; the mean over folds then varies about sqrt(2) times as much as under this exchange, and one in
+ * eight tests without an effect would be below 0.05. `refitTest` and `significance` fit again and keep the 5 %.
  *
  * @param predictions held-out predictions [n, t], as `encode` keeps them (one layer).
  * @param responses [n, t].

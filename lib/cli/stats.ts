@@ -1,6 +1,6 @@
 /** `cortune stats`: encoding scores with permutation p-values that respect autocorrelation, corrections and intervals. */
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import { kRefits, type Refit, refitTest } from '../analysis/refit.js';
+import { kRefits, type Refit } from '../analysis/refit.js';
 import { type Significance, significance } from '../analysis/significance.js';
 import { parseExchange } from '../analysis/surrogates.js';
 import { type UniqueVariance, uniqueVariance } from '../analysis/unique.js';
@@ -51,15 +51,12 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
     ...job,
   });
   using predictions = scores.predictions!;
-  const tested = { exchange: how, permutations, alternative, resamples, block, level, seed };
+  const { alphas, alphaPer, standardize } = settings;
   const found = await significance(predictions, matrix, folds, {
-    ...tested,
-    groups,
-    ...(refit !== 'none' && { permutations: 0 }),
+    ...{ exchange: how, permutations, refit, alternative, resamples, block, level, seed, groups },
+    fits: { features, scores: scores.folds, alphas, alphaPer, standardize },
     ...job,
   });
-  if (refit !== 'none')
-    Object.assign(found, await refitTest(features, matrix, { ...settings, folds, groups, ...tested, refit, ...job }));
   const parts = await againstControls(options, features, matrix, {
     ...settings,
     folds,
@@ -182,14 +179,14 @@ export const command: CommandModule<object, Options> = {
       .option('exchange', {
         type: 'string',
         default: 'block:10',
-        describe: 'What is exchanged within each test fold: block:ROWS, circular, phase, or rows (trials only)',
+        describe: 'What is exchanged within each run (--groups): block:ROWS, circular, phase, or rows (trials only)',
       })
       .option('permutations', { type: 'number', default: 1000, describe: 'Permutations; 0 for none' })
       .option('refit', {
         choices: ['none', ...kRefits] as const,
-        default: 'none' as const,
+        default: 'fixed' as const,
         describe:
-          'Exchange training rows as well and fit every permutation anew, with the alphas as chosen or chosen anew',
+          'Every permutation is fitted again with the alphas as chosen, or chosen anew (slow); none: only held-out rows are exchanged, right for one test fold alone',
       })
       .option('alternative', {
         choices: ['greater', 'two-sided'] as const,
@@ -219,7 +216,7 @@ export const command: CommandModule<object, Options> = {
         'Phase randomisation, for programs',
       )
       .epilogue(
-        'Measured responses are exchanged within each test fold, the same way in all targets and layers, and scored against the\nheld-out predictions as they are. p FDR: Benjamini-Hochberg over all layers and targets. p max: corrected for all of them by\nthe largest r of each permutation.',
+        'Measured responses are exchanged within each run, the same way in all targets and layers, fitted again and scored as they\nwere. p FDR: Benjamini-Hochberg over all layers and targets. p max: corrected for all of them by\nthe largest r of each permutation.',
       ) as never, // yargs' types leave `innerFolds` and `alphaPer` out
   handler: (argv: ArgumentsCamelCase<Options>) => runCommand(argv, (ctx) => run(argv, ctx)),
 };

@@ -176,14 +176,15 @@ async function encodeSpeed({ study, data, models }: PreparedStudy, batch: Batch,
   using features = Tensor.from(normal(of.rows * width.columns), [1, of.rows, width.columns]);
   const once = () =>
     timed(async () => {
-      const { predictions } = await encode(features, responses, { ...job, ...options });
+      const { predictions, folds } = await encode(features, responses, { ...job, ...options });
       if (!predictions) return;
       using kept = predictions;
       if (isTested(study))
-        await significance(kept, responses, foldRows(of.rows, false, options), {
+        await significance(kept, responses, foldRows(of.rows, study.stats.refit === 'reselect', options), {
           ...job,
           ...study.stats,
           groups: options.groups,
+          fits: { ...options, features, scores: folds },
         });
     });
   await once();

@@ -194,7 +194,7 @@ export class Engine implements Disposable {
       layers,
     };
     const result = await encode(features, dataset.responses, { ...this.#job(), ...options });
-    const tested = await this.#tested(result, dataset, options);
+    const tested = await this.#tested(features, result, dataset, options);
     const more = ofModel ? await geometryOf(features, dataset, study, layers, training.labels, this.#job()) : {};
     return {
       scores: { ...scoresOf(result, dataset, study.encode.folds, layers, tested), ...more },
@@ -204,16 +204,19 @@ export class Engine implements Disposable {
 
   /** Tests and intervals of held-out predictions, where the study asks for them. */
   async #tested(
-    { predictions }: EncodeScores,
+    features: Tensor,
+    { predictions, folds }: EncodeScores,
     { responses, groups }: Dataset,
     options: EncodeOptions,
   ): Promise<Significance | undefined> {
     if (!predictions) return undefined;
     using kept = predictions;
-    return significance(kept, responses, foldRows(responses.rows, false, options), {
+    const { stats } = this.#options.study;
+    return significance(kept, responses, foldRows(responses.rows, stats.refit === 'reselect', options), {
       ...this.#job(),
-      ...this.#options.study.stats,
+      ...stats,
       groups,
+      fits: { ...options, features, scores: folds },
     });
   }
 

@@ -1,5 +1,13 @@
 /** Do the numbers of a study fit its data and its models? Asked before anything is computed. */
-import { bootstrapDraws, checkParts, parseExchange, stretches, surrogateOrders } from '../analysis/surrogates.js';
+import { groupNumbers } from '../analysis/match.js';
+import {
+  bootstrapDraws,
+  checkParts,
+  parseExchange,
+  runsOf,
+  stretches,
+  surrogateOrders,
+} from '../analysis/surrogates.js';
 import { parseSimulated } from '../data/simulate.js';
 import { makeFolds, parseFolds } from '../encode/folds.js';
 import { CortuneError, expected } from '../errors.js';
@@ -14,7 +22,7 @@ import type { Study } from './schema.js';
 export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<string, StudyModel>): void {
   const { folds, inner_folds: inner, trim, gap } = study.encode;
   const parts = makeFolds({ rows: data.rows, ...parseFolds(folds), inner, trim, gap, groups: data.measured?.groups });
-  if (isTested(study)) checkStats(study.stats, parts, data.measured?.groups);
+  if (isTested(study)) checkStats(study.stats, data.rows, parts, data.measured?.groups);
   const { layers } = study.embed;
   for (const [name, { config }] of models) {
     const beyond = layers === 'all' ? undefined : layers.find((layer) => layer > config.layers);
@@ -36,16 +44,20 @@ export function checkLabels(study: Study, labels: readonly string[] | undefined,
   );
 }
 
-/** Tests and intervals are taken within the test rows of each fold. */
+/** Intervals are taken within the test rows of each fold; tests exchange rows within runs, or within those too. */
 function checkStats(
-  { permutations, exchange, resamples, block }: Study['stats'],
+  { permutations, exchange, refit, resamples, block }: Study['stats'],
+  rows: number,
   folds: FoldRows[],
   groups: readonly string[] | undefined,
 ): void {
   const sizes = folds.map(({ test }) => test.length);
   checkParts(sizes);
   const how = parseExchange(exchange);
-  if (permutations > 0)
-    surrogateOrders(how.kind === 'phase' ? { kind: 'rows' } : how, stretches(how, folds, groups), 0, 0);
+  const parts =
+    refit === 'none'
+      ? stretches(how, folds, groups)
+      : runsOf(rows, groupNumbers(groups, rows)).map((run) => run.length);
+  if (permutations > 0) surrogateOrders(how.kind === 'phase' ? { kind: 'rows' } : how, parts, 0, 0);
   if (resamples > 0) bootstrapDraws(sizes, block, 0, 0);
 }

@@ -218,7 +218,12 @@ export const stats = section('`stats`', {
   permutations: integer(0, 1_000_000).default(0).describe('Permutations of each p-value; 0 for none.'),
   exchange: checked('`block:ROWS`, `circular`, `phase` or `rows`', parseExchange)
     .default('block:10')
-    .describe('What is exchanged within each test fold: `block:ROWS`, `circular`, `phase`, or `rows` (trials).'),
+    .describe('What is exchanged within each run: `block:ROWS`, `circular`, `phase`, or `rows` (trials).'),
+  refit: oneOf(['fixed', 'reselect', 'none'])
+    .default('fixed')
+    .describe(
+      'Permutations are fitted again with the alphas as chosen, or chosen anew (slow); `none` exchanges held-out rows only, which is right for one test fold alone.',
+    ),
   alternative: oneOf(['greater', 'two-sided'])
     .default('greater')
     .describe('Is r higher than by chance, or further from 0?'),

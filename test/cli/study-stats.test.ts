@@ -31,7 +31,7 @@ models: ["untrained:${join(root, 'examples', 'tiny')}"]
 methods: [untuned]
 encode: {folds: "contiguous:3", inner_folds: 3, trim: 5}
 controls: [oasm, random_embeddings]
-stats: {permutations: 199, exchange: circular, resamples: 100}
+stats: {permutations: 199, exchange: phase, resamples: 100}
 `,
     );
     expect(cortune('run', study, '--out', out, '--quiet').status).toBe(0);
@@ -58,18 +58,20 @@ stats: {permutations: 199, exchange: circular, resamples: 100}
     expect(first!.split(',')).toHaveLength(header!.split(',').length);
     const report = readFileSync(join(out, 'report.html'), 'utf8');
     expect(report).toContain('What the scores are worth');
-    expect(report).toMatch(/p from 199 permutations \(circular\)/);
+    expect(report).toMatch(/p from 199 permutations \(phase\)/);
     expect(report).toMatch(/0\.\d{3} \[0\.\d\d, 0\.\d\d\] p 0\.0\d{3}/);
     expect(JSON.parse(cortune('export', out, '--json').stdout)[0]).toHaveProperty('p_fdr');
   });
 
   it('says in one sentence what is wrong in it', () => {
-    writeFileSync(study, readFileSync(study, 'utf8').replace('circular', 'spiral'));
+    writeFileSync(study, readFileSync(study, 'utf8').replace('phase', 'spiral'));
     const { status, stderr } = cortune('run', study, '--out', out);
     expect(status).toBe(2);
-    const text = readFileSync(study, 'utf8').replace('spiral', 'block:100');
+    const text = readFileSync(study, 'utf8').replace('spiral', 'block:1000');
     writeFileSync(study, text);
-    expect(cortune('run', study, '--out', out).stderr).toMatch(/blocks shorter than the 71 rows of a part, got `100`/);
+    expect(cortune('run', study, '--out', out).stderr).toMatch(
+      /blocks shorter than the \d+ rows of a part, got `1000`/,
+    );
     expect(stderr).toMatch(/tested\.yaml:7:\d+: Expected `exchange` to be `block:ROWS`/);
   });
 });

@@ -7,7 +7,7 @@
 import { describe, expect, it } from 'vitest';
 import { refitTest } from '../../lib/analysis/refit.js';
 import { permutationTest } from '../../lib/analysis/resample.js';
-import { significance } from '../../lib/analysis/significance.js';
+import { type SignificanceOptions, significance } from '../../lib/analysis/significance.js';
 import { encode } from '../../lib/encode/encode.js';
 import { makeFolds } from '../../lib/encode/folds.js';
 import { Random } from '../../lib/random.js';
@@ -55,6 +55,47 @@ describe('fits repeated for every permutation', () => {
   );
 });
 
+describe('the predictions of encode', () => {
+  /** p of targets of autocorrelation 0.5 that have nothing to do with the features, tested on the predictions of `count` folds. */
+  async function nullScores(count: number, options: SignificanceOptions) {
+    const p: number[] = [];
+    for (let study = 0; study < 60; study++) {
+      const random = new Random(1500 + study);
+      using features = Tensor.from(matrixOf(series(150, 4, 0.5, random)).data, [1, 150, 4]);
+      const responses = matrixOf(series(150, 20, 0.5, random));
+      const all = makeFolds({ rows: 150, count: 3, inner: 3 });
+      const folds = all.slice(0, count);
+      const fit = { alphas: [1, 100, 10_000] };
+      const scores = await encode(features, responses, { ...fit, folds, predictions: true });
+      using predictions = scores.predictions!;
+      const fits = { ...fit, features, scores: scores.folds };
+      const how = { permutations: 79, resamples: 0, seed: study, fits, ...options };
+      p.push(...(await significance(predictions, responses, folds, how)).p);
+    }
+    return p;
+  }
+
+  it.each([
+    ['block:15', 'fixed'],
+    ['circular', 'fixed'],
+    ['phase', 'fixed'],
+    ['phase', 'reselect'],
+  ] as const)('%s, fitted again with alphas %s: one in twenty', async (exchange, refit) =>
+    expectNullRate(await nullScores(3, { exchange, refit })),
+  );
+
+  it('would be called too often with held-out rows exchanged alone: folds are predicted from each other', async () => {
+    const p = await nullScores(3, { exchange: 'phase', refit: 'none' });
+    // Every pair of folds counts twice in the mean of r and once in its null distribution: P(z > 1.645 / sqrt(2)) is 0.12.
+    const rate = p.filter((value) => value <= 0.05).length / p.length;
+    expect(rate).toBeGreaterThan(0.09);
+    expect(rate).toBeLessThan(0.15);
+  });
+
+  it('of one held-out fold are tested rightly that way', async () =>
+    expectNullRate(await nullScores(1, { exchange: 'phase', refit: 'none' })));
+});
+
 describe('tests over all layers of a run', () => {
   it('reject one study in twenty by the largest r of layers that resemble each other, and by the discovery rate', async () => {
     const kStudies = 400;
@@ -76,7 +117,7 @@ describe('tests over all layers of a run', () => {
         t,
       ]);
       const folds = makeFolds({ rows: n, count: 2, inner: 0 });
-      const options = { exchange: 'circular', permutations: 99, resamples: 0, seed: study };
+      const options = { exchange: 'circular', refit: 'none', permutations: 99, resamples: 0, seed: study } as const;
       const found = await significance(predictions, matrixOf(series(n, t, 0.5, random)), folds, options);
       pMax.push(Math.min(...found.pMax));
       fdr.push(Math.min(...found.fdr));
@@ -125,7 +166,8 @@ describe('the simulated subject', () => {
     const folds = makeFolds({ rows: n, count: 3, inner: 3 });
     const scores = await encode(features, responses, { folds, predictions: true });
     using predictions = scores.predictions!;
-    const found = await significance(predictions, responses, folds, { exchange: 'block:10', resamples: 0 });
+    const fits = { features, scores: scores.folds };
+    const found = await significance(predictions, responses, folds, { exchange: 'block:10', resamples: 0, fits });
     for (let c = 0; c < t; c++) {
       const r = Array.from({ length: L }, (_, l) => found.r[l * t + c]!);
       expect(r.indexOf(Math.max(...r))).toBe(planted);
