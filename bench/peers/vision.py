@@ -70,6 +70,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=56)
+    parser.add_argument("--test", type=int, default=500, help="digits of the test, the first ones")
+    parser.add_argument("--warmup", type=int, default=10)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     args = parser.parse_args()
     torch.set_num_threads(2)
@@ -82,7 +84,7 @@ def main() -> None:
             model = made(args.model, method, seed)
             params = [p for p in model.parameters() if p.requires_grad]
             optimiser = torch.optim.AdamW(params, lr=lr, weight_decay=0)
-            schedule = tf.get_linear_schedule_with_warmup(optimiser, 10, args.steps)
+            schedule = tf.get_linear_schedule_with_warmup(optimiser, args.warmup, args.steps)
             order = np.random.default_rng(seed)
             model.train()
             start, left = time.time(), []
@@ -97,7 +99,7 @@ def main() -> None:
                 schedule.step()
                 optimiser.zero_grad()
             model.eval()
-            print(f"{method:12} seed {seed} accuracy {accuracy(model, *test):.3f} last loss {loss.item():.3f} ({time.time() - start:.0f} s)", flush=True)
+            print(f"{method:12} seed {seed} accuracy {accuracy(model, test[0][: args.test], test[1][: args.test]):.3f} last loss {loss.item():.3f} ({time.time() - start:.0f} s)", flush=True)
 
 
 if __name__ == "__main__":
