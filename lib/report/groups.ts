@@ -38,7 +38,8 @@ export function groupTables(results: Results): GroupTables | undefined {
   const tables = kTables.flatMap(({ title, axes }): GroupTable[] => {
     const shown = axes.filter((axis) => varied(axis) || axis === axes.at(-1));
     try {
-      return [{ title, axes: shown, rows: compareGroups(results, { of: efficient, baseline: full, per: shown }) }];
+      const rows = compareGroups(results, { of: efficient, baseline: full, per: shown });
+      return [{ title, axes: shown, rows: inOrder(rows, shown.slice(0, -1)) }];
     } catch (error) {
       // Nothing that agrees in these: the report stands without the table.
       if (error instanceof CortuneError) return [];
@@ -46,6 +47,14 @@ export function groupTables(results: Results): GroupTables | undefined {
     }
   });
   return tables.length > 0 ? { efficient, full, tables } : undefined;
+}
+
+/** Rows of one data set and task together, in the order in which they first come. */
+function inOrder(rows: GroupComparison[], axes: readonly CompareAxis[]): GroupComparison[] {
+  return axes.reduceRight((sorted, axis) => {
+    const values = [...new Set(sorted.map(({ stratum }) => stratum[axis]))];
+    return values.flatMap((value) => sorted.filter(({ stratum }) => stratum[axis] === value));
+  }, rows);
 }
 
 function axisValue(labels: Results['runs'][number]['record']['labels'], axis: CompareAxis): unknown {

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { loadDataset } from '../data/dataset.js';
 import { isSimulated, parseSimulated, simulatedStimuli } from '../data/simulate.js';
 import type { Dataset, Stimuli } from '../data/types.js';
+import { codeOf } from '../errors.js';
 import { contentId } from './hash.js';
 import type { DataSummary } from './records.js';
 import type { Study } from './schema.js';
@@ -25,7 +26,7 @@ export interface StudyData {
 }
 
 /**
- * Finds the data. `root` overrides the folder that the study or the description names.
+ * Finds the data, or what the study names in its place. `root` overrides the folder that the study or the description names.
  * Throws what `loadDataset` throws; RangeError for options of `simulated`.
  */
 export async function studyData(
@@ -34,12 +35,17 @@ export async function studyData(
   models: ReadonlyMap<string, string>,
   root?: string,
 ): Promise<StudyData> {
-  const { dataset, name, ...options } = entry;
+  const { dataset, name, otherwise, ...options } = entry;
   if (isSimulated(dataset)) return simulatedData(study, entry, models);
-  const measured = await loadDataset(datasetPath(study, dataset), {
+  const loading = loadDataset(datasetPath(study, dataset), {
     ...options,
     root: root ?? (options.root === undefined ? undefined : resolve(study.folder, options.root)),
   });
+  const measured = await loading.catch((error) => {
+    if (otherwise === undefined || codeOf(error) !== 'ERR_NOT_FOUND') throw error;
+  });
+  if (!measured)
+    return studyData(study, { dataset: otherwise!, name: name ?? dataset, subjects: entry.subjects }, models);
   const { hash, stimuli, responses, targets } = measured;
   return {
     ...{ entry, name: name ?? measured.name, hash, stimuli, simulated: false, measured },

@@ -36,6 +36,11 @@ const dataSection = section('`data`', {
   ),
   name: text('a name').optional().describe('What tables call it, where a study has several; by default its own name.'),
   root: text('a folder').optional().describe('The folder of its files, instead of the one its description names.'),
+  otherwise: text('a data set')
+    .optional()
+    .describe(
+      'A data set in its place where its files are not there: `simulated:subjects=8`. Reports say which was used.',
+    ),
   variant: label.optional().describe('One of the `variants` of its description.'),
   subjects: oneOf(kSubjectModes)
     .optional()

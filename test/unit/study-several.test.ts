@@ -1,7 +1,9 @@
 /** Studies of several data sets and fractions in tables and comparisons, and studies that share a store. */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compareRuns } from '../../lib/study/comparisons.js';
+import { studyData } from '../../lib/study/data.js';
 import { toCsv, toJson } from '../../lib/study/export.js';
 import { runBatches } from '../../lib/study/loop.js';
 import { makePlan, modelsOf, type Plan, runTitle } from '../../lib/study/plan.js';
@@ -48,6 +50,23 @@ async function severalResults(): Promise<Results> {
     }),
   };
 }
+
+describe('a data set', () => {
+  it('gives its place to another where its files are not there, and to none where they are wrong', async () => {
+    const study = await readStudy({ ...kStudy, data: 'simulated' });
+    const entry = { dataset: join(root, 'nowhere', 'dataset.yaml'), otherwise: 'simulated:targets=3', detrend: 'none' };
+    const found = await studyData(study, entry, new Map());
+    expect(found).toMatchObject({ simulated: true, targets: 3, entry: { dataset: 'simulated:targets=3' } });
+    await expect(studyData(study, { ...entry, otherwise: undefined }, new Map())).rejects.toMatchObject({
+      code: 'ERR_NOT_FOUND',
+    });
+    const wrong = join(root, 'dataset.yaml');
+    writeFileSync(wrong, 'name: x\n');
+    await expect(studyData(study, { ...entry, dataset: wrong }, new Map())).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+    });
+  });
+});
 
 describe('several data sets', () => {
   it('are told apart in the table; their columns are absent elsewhere', async () => {
