@@ -30,7 +30,10 @@ export interface DecodeOptions
   metric?: 'correlation' | 'cosine' | undefined;
   /** Compare rows with all others (default), or with those of the same test fold or group only. */
   within?: 'all' | 'fold' | 'group' | undefined;
-  /** Shuffles of the rows for the chance level; default 0. */
+  /**
+   * Shuffles of the rows for the chance level; default 0. Nothing is fitted again, so p is somewhat too small where several folds are predicted
+   * from each other, most with `within` 'fold' (docs/statistics.md).
+   */
   permutations?: number | undefined;
   /** What is exchanged in a shuffle: `rows` (default), `block:ROWS` or `circular` for time courses. */
   exchange?: MatchOptions['exchange'];

@@ -180,7 +180,7 @@ export const command: CommandModule<object, Options> = {
       )
       .example('$0 decode --responses bold.csv --columns ATL,PTL --labels category --folds shuffled:5', 'Categories')
       .epilogue(
-        '2v2: the share of pairs i, j with s(Di, Zi) + s(Dj, Zj) > s(Di, Zj) + s(Dj, Zi), D decoded and Z true rows; 0.5 by chance.\nRank accuracy: the mean share of other rows that are less alike than the own one; 0.5 by chance. p: shuffled rows (labels).',
+        '2v2: the share of pairs i, j with s(Di, Zi) + s(Dj, Zj) > s(Di, Zj) + s(Dj, Zi), D decoded and Z true rows; 0.5 by chance.\nRank accuracy: the mean share of other rows that are less alike than the own one; 0.5 by chance. p: shuffled rows (labels);\nof rows it is somewhat too small over several folds, as nothing is fitted again.',
       ) as never, // yargs' types leave `innerFolds` and `alphaPer` out
   handler: (argv: ArgumentsCamelCase<Options>) => runCommand(argv, (ctx) => run(argv, ctx)),
 };
