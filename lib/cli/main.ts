@@ -75,7 +75,7 @@ export const kCommands: Entry[] = [
   },
   {
     name: 'map',
-    describe: 'A map (UMAP) of the hidden states of items, coloured by their variables',
+    describe: 'UMAP of the hidden states of items, coloured by their variables',
     load: () => import('./map.js'),
   },
   {

@@ -43,7 +43,7 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
 
 export const command: CommandModule<object, Options> = {
   command: 'map',
-  describe: 'A map (UMAP) of the hidden states of items, coloured by their variables',
+  describe: 'UMAP of the hidden states of items, coloured by their variables',
   builder: (yargs) =>
     yargs
       .options(kProbeOptions)

@@ -37,6 +37,18 @@ function variableOf(value: unknown): string | number | undefined {
   return Number.isFinite(Number(value)) ? Number(value) : value;
 }
 
+/** What a record says beside prompt, completion and choices. */
+export function variablesOf(row: Readonly<Record<string, unknown>>): Record<string, string | number> {
+  const own = Object.entries(row).filter(([key]) => !kOwn.includes(key));
+  const nested = typeof row.variables === 'object' && row.variables !== null ? Object.entries(row.variables) : [];
+  return Object.fromEntries(
+    [...own, ...nested].flatMap(([key, value]) => {
+      const read = variableOf(value);
+      return read === undefined ? [] : [[key, read] as const];
+    }),
+  );
+}
+
 /**
  * Reads items from .jsonl, .csv, .tsv or .parquet with columns `prompt` and `completion`, and `choices` (a list) where there are some. In .jsonl the
  * variables may also lie in an object `variables`.
@@ -51,18 +63,12 @@ export async function readItems(path: string, options: ReadItemsOptions = {}): P
     for (const field of ['prompt', 'completion'] as const)
       if (!isText(row[field]))
         throw new CortuneError('ERR_DATA', `${place}: Expected a text in \`${field}\`, got ${show(row[field])}.`);
-    const own = Object.entries(row).filter(([key]) => !kOwn.includes(key));
-    const nested = typeof row.variables === 'object' && row.variables !== null ? Object.entries(row.variables) : [];
-    const variables = [...own, ...nested].flatMap(([key, value]) => {
-      const read = variableOf(value);
-      return read === undefined ? [] : [[key, read] as const];
-    });
     const choices = choicesIn(row.choices, place);
     return {
       prompt: row.prompt as string,
       completion: row.completion as string,
       ...(choices && { choices }),
-      variables: Object.fromEntries(variables),
+      variables: variablesOf(row),
     };
   });
   const kept = items.filter(({ variables }) =>

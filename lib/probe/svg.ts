@@ -131,12 +131,15 @@ export function headMapSvg(maps: HeadMaps, layer: number, head: number): string 
   );
 }
 
-/** All heads beside each other, small: rows layers, columns heads. Colours reach from 0 to the largest weight of each head. */
+/** Least weights that are drawn alike. */
+const kLevels = [0.08, 0.2, 0.4, 0.6, 0.8];
+
+/** All heads beside each other, small: rows layers, columns heads. Weights below 0.08 are left white. */
 export function attentionSvg(maps: HeadMaps): string {
   const { tokens, layers, heads } = maps;
   const count = tokens.length;
   const dot = Math.max(1, Math.floor(64 / count));
-  const [size, left, top] = [dot * count + 6, 44, 48];
+  const [size, left, top] = [dot * count + 6, 44, 64];
   const body = [`<text x="8" y="16" font-size="13" font-weight="600">${escaped(maps.title)}</text>`];
   for (let head = 0; head < heads; head++)
     body.push(`<text x="${left + head * size + size / 2 - 3}" y="${top - 8}" text-anchor="middle">${head}</text>`);
@@ -148,18 +151,22 @@ export function attentionSvg(maps: HeadMaps): string {
       body.push(
         `<rect x="${x}" y="${y}" width="${dot * count}" height="${dot * count}" fill="#f7fbff" stroke="#ccc" stroke-width="0.5"/>`,
       );
-      for (let from = 0; from < count; from++)
-        for (let to = 0; to < count; to++) {
-          const value = at(maps, layer, head, from, to);
-          if (value < 0.05) continue;
-          const fill = colour(value, { low: 0, high: 1 });
-          body.push(`<rect x="${x + to * dot}" y="${y + from * dot}" width="${dot}" height="${dot}" fill="${fill}"/>`);
-        }
+      // One path for each level of weight: a rectangle a cell would make files of many megabytes.
+      for (const [i, level] of kLevels.entries()) {
+        const cells: string[] = [];
+        for (let from = 0; from < count; from++)
+          for (let to = 0; to < count; to++) {
+            const value = at(maps, layer, head, from, to);
+            if (value < level || value >= (kLevels[i + 1] ?? 2)) continue;
+            cells.push(`M${x + to * dot} ${y + from * dot}h${dot}v${dot}h-${dot}`);
+          }
+        if (cells.length > 0) body.push(`<path fill="${colour(level, { low: 0, high: 1 })}" d="${cells.join('')}"/>`);
+      }
       body.push('</g>');
     }
   }
   body.push(
-    `<text x="8" y="${top - 22}">rows layers, columns heads; in each, down: from, across: to (${count} tokens)</text>`,
+    `<text x="8" y="${top - 28}">rows layers, columns heads; in each, down: from, across: to (${count} tokens)</text>`,
   );
   return svg(Math.max(left + heads * size + 10, 420), top + layers * size + 10, maps.title, body);
 }

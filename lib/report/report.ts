@@ -12,6 +12,7 @@ import { groupSection } from './groups.js';
 import { Html, html } from './html.js';
 import { renderMarkdown } from './markdown.js';
 import { packBytes } from './pack.js';
+import { probeSection } from './probe.js';
 import { qualitySection } from './quality.js';
 import {
   comparisonTable,
@@ -171,6 +172,7 @@ ${lead(results, page)}
 <div class="controls" id="choices"></div><div id="legend"></div>${page.left ? html`<p class="quiet">${page.left}</p>` : null}</section>
 <div class="figures">${sections.map(({ id, heading }) => figure(id, heading, id === 'curves' ? layerTable(summary, shown) : null))}</div>
 ${qualitySection(results)}
+${probeSection(results)}
 ${testsTable(results, summary, shown)}
 ${comparisonTable(results)}
 ${groupSection(results)}

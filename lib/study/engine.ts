@@ -24,6 +24,7 @@ import { type Computed, isOfTheRun } from './loop.js';
 import type { StudyModel } from './models.js';
 import { Clock, divergence, recordOf, scoresOf, summaryOf, tuningOf } from './outcome.js';
 import { type Batch, poolOf, type Run, titleOf } from './plan.js';
+import { probeOf } from './probe.js';
 import { qualityOf } from './quality.js';
 import type { Environment, RunRecord, Scores } from './records.js';
 import { modelSource, type Study, studyPath } from './schema.js';
@@ -267,16 +268,23 @@ export class Engine implements Disposable {
     const features = await this.#features(model, dataset.stimuli, dataset.responses.rows, lanes);
     clock.lap('embed');
     const runs = await this.#scoreLanes(batch, dataset, features, part, clock);
-    return runs.map((run, i): NewRun => {
-      if (run.record.status !== 'done') return run;
-      if (!part) return { ...run, quality: measured[0] };
-      const { run: of, lane } = part.runs[i]!;
-      const { adapter } = methodOf(of.tuning!.method!);
-      const quality = measured[lane];
-      return adapter
-        ? { ...run, quality, saveAdapter: (folder) => saveAdapter(model, lanes!, lane, folder) }
-        : { ...run, quality };
-    });
+    const whole: NewRun[] = [];
+    for (const [i, run] of runs.entries()) {
+      if (run.record.status !== 'done') {
+        whole.push(run);
+        continue;
+      }
+      const lane = part ? part.runs[i]!.lane : 0;
+      const probe = study.probe && (await probeOf(model, study, training.tasks, lanes, lane, this.#job()));
+      const adapter = part && methodOf(part.runs[i]!.run.tuning!.method!).adapter;
+      whole.push({
+        ...run,
+        ...{ quality: measured[lane], probe },
+        ...(adapter && { saveAdapter: (folder) => saveAdapter(model, lanes!, lane, folder) }),
+      });
+    }
+    clock.lap('probe');
+    return whole;
   }
 
   /** Scores each lane, freeing its features as soon as they are scored. */

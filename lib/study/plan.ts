@@ -168,8 +168,9 @@ class Planner {
   }
 
   /** What of a task decides what is learnt. */
-  #learnt({ text, column, prompt, completion, label, objective, validation, limit }: TaskEntry) {
+  #learnt({ text, column, prompt, completion, label, objective, validation, limit, generate }: TaskEntry) {
     return {
+      ...(generate && { generate: { ...generate, test: undefined } }),
       ...{ column, prompt, completion, label, objective, limit },
       ...(text !== kStimuli && { text: this.#file(text) }),
       ...(validation !== undefined && { validation: this.#file(validation) }),
@@ -177,8 +178,9 @@ class Planner {
   }
 
   /** What decides the quality of a run; nothing where no task has a test. */
-  #quality(tasks: readonly TaskEntry[]): Pick<RunKey, 'quality'> {
+  #quality(tasks: readonly TaskEntry[]): Pick<RunKey, 'quality' | 'probe'> {
     const { packing, block } = this.#study.tune;
+    const made = tasks.flatMap(({ generate, metrics, limit }) => (generate ? [{ generate, metrics, limit }] : []));
     const tested = tasks.flatMap(({ test, column, prompt, completion, label, choices, metrics, objective, limit }) =>
       test === undefined
         ? []
@@ -189,7 +191,11 @@ class Planner {
             },
           ],
     );
-    return tested.length > 0 ? { quality: tested } : {};
+    const measured = [...made, ...tested];
+    return {
+      ...(measured.length > 0 && { quality: measured }),
+      ...(this.#study.probe && { probe: this.#study.probe }),
+    };
   }
 
   /** Where halving compares runs, each one's result depends on all of them. */

@@ -24,6 +24,8 @@ export interface RunKey {
   rsa?: Record<string, unknown> | undefined;
   /** What its task quality is measured on, task by task; absent where no task has a test. */
   quality?: Record<string, unknown>[] | undefined;
+  /** What is looked into; absent unless the study asks for it. */
+  probe?: Record<string, unknown> | undefined;
   /** Options of a control, or the SHA-256 of its file; absent for one as it is. */
   control?: Record<string, unknown> | undefined;
 }

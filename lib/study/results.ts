@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Space } from '../data/space.js';
 import { CortuneError } from '../errors.js';
 import { methodTitle, runTitle } from './plan.js';
+import type { Probed } from './probe.js';
 import type { QualityRow, RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
 import { readSpaces } from './spaces.js';
 import { Store } from './store.js';
@@ -14,6 +15,7 @@ export interface ResultRun {
   scores?: Scores | undefined;
   losses: number[];
   quality: QualityRow[];
+  probe?: Probed | undefined;
 }
 
 export interface Results {
@@ -43,7 +45,8 @@ export async function readResults(
     if (i % kAtOnce === kAtOnce - 1) await nextTurn();
     const scores = record.status === 'done' ? await store.scores(record.id) : undefined;
     const [losses, quality] = [await store.losses(record.id), await store.quality(record.id)];
-    runs.push({ record, title: runTitle(record.labels), scores, losses, quality });
+    const probe = await store.probe(record.id);
+    runs.push({ record, title: runTitle(record.labels), scores, losses, quality, ...(probe && { probe }) });
   }
   return { folder, studies, runs };
 }

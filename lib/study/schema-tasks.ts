@@ -1,6 +1,6 @@
 /** What tuned runs learn and how well they do it: the section `tasks` of a study. */
 import { z } from 'zod';
-import { integer, listOf, oneOf, section, text, written } from '../config.js';
+import { integer, listOf, oneOf, real, section, text, written } from '../config.js';
 import { kMetricNames } from '../tasks/metrics.js';
 import { kObjectives } from '../tune/examples.js';
 
@@ -9,6 +9,20 @@ export const kStimuli = 'stimuli';
 
 const columns = ['column', 'prompt', 'completion', 'label', 'choices'] as const;
 
+const generate = section('`generate`', {
+  kind: oneOf(['decisions']).describe('Context-dependent decisions, described in words.'),
+  train: integer(1, 1_000_000).default(2000).describe('Trials to tune on.'),
+  test: integer(1, 1_000_000).default(200).describe('Trials to test, of other wordings and strengths.'),
+  noise: real(0, 1000)
+    .default(0)
+    .describe('Standard deviation added to strengths before they are described, in per cent.'),
+  distractors: integer(0, 20).default(0).describe('Sentences before each trial that do not matter.'),
+  seed: integer(0, 2 ** 31 - 1)
+    .default(0)
+    .describe('Of the draw.'),
+});
+export type GeneratorEntry = z.output<typeof generate>;
+
 const taskSection = section('a task', {
   name: text('a name')
     .max(80, { error: 'a name of at most 80 characters' })
@@ -16,6 +30,7 @@ const taskSection = section('a task', {
   text: text('a file')
     .default(kStimuli)
     .describe('What to learn: .txt, .jsonl, .csv, .tsv or .parquet; by default `stimuli`, the texts of the data set.'),
+  generate: generate.optional().describe('Items that are made, to tune on and to test, in the place of files.'),
   column: text('a column').optional().describe('Column of the texts in its files.'),
   prompt: text('a column').optional().describe('Column of prompts, with `completion`.'),
   completion: text('a column').optional().describe('Column of completions: they alone are learnt.'),
@@ -49,8 +64,13 @@ const taskSection = section('a task', {
   for (const key of columns)
     if (task[key] !== undefined && files.length === 0)
       issue(key, `Expected \`text\` to name the file of \`${key}\`, got none`);
+  for (const key of ['test', ...columns] as const)
+    if (task.generate && task[key] !== undefined)
+      issue(key, `Expected \`${key}\` left out beside \`generate\`, which makes the items, got one`);
+  if (task.generate && task.text !== kStimuli)
+    issue('text', 'Expected `text` left out beside `generate`, which makes the items, got one');
   for (const key of ['metrics'] as const)
-    if (task[key] !== undefined && task.test === undefined)
+    if (task[key] !== undefined && task.test === undefined && !task.generate)
       issue(key, `Expected \`test\` to name held-out items for \`${key}\`, got none`);
 });
 

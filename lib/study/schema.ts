@@ -6,6 +6,7 @@ import { CortuneError } from '../errors.js';
 import type { ModelShape } from '../model/resolve.js';
 import { type ControlEntry, control, controlNames } from './schema-controls.js';
 import { gridSize, isTuned, type MethodEntry, method } from './schema-methods.js';
+import { probe } from './schema-probe.js';
 import {
   align,
   type DataEntry,
@@ -56,6 +57,9 @@ export const studySchema = section('the study', {
     .optional()
     .describe('Embeddings predicted from responses: 2v2 and rank accuracy; and classifiers of labels.'),
   rsa: rsa.optional().describe('Geometry of layers against that of responses.'),
+  probe: probe
+    .optional()
+    .describe('What is looked into after tuning: states, heads, attention of test items of a task.'),
   stats: stats.prefault({}).describe("Tests and intervals of every run's scores; none unless asked for."),
   controls: z
     .array(control, { error: `a list of controls: ${controlNames.join(', ')}` })

@@ -1,7 +1,7 @@
 /**
  * The store: a folder that holds one folder a run, named by its content hash.
  *
- *     DIR/runs/ID/       run.json, scores.json, quality.json, losses.jsonl, adapter/, manifest.json   a complete run; see manifest.ts
+ *     DIR/runs/ID/       run.json, scores.json, quality.json, probe.json, losses.jsonl, adapter/, manifest.json   a complete run; see manifest.ts
  *     DIR/studies/NAME.json   the study file as it was read, and the runs it asks for
  *     DIR/claims/ID      a run that a live process is computing
  *
@@ -18,6 +18,7 @@ import { flushFolder, flushTree, ioError, isDead, ownedName, ownerOf, replaceFil
 import { kExpiry } from './claims.js';
 import { contentId } from './hash.js';
 import { writeManifest } from './manifest.js';
+import type { Probed } from './probe.js';
 import type { QualityRow, RunRecord, Scores, StudyRecord } from './records.js';
 import { decodeQuality, decodeScores, encodeQuality, encodeScores } from './records.js';
 
@@ -35,6 +36,8 @@ export interface NewRun {
   losses?: readonly number[] | undefined;
   /** How well it does its tasks, where they have held-out items. */
   quality?: readonly QualityRow[] | undefined;
+  /** What was looked into, where the study asks for it. */
+  probe?: Probed | undefined;
   /** Writes the adapter into a new folder `adapter/` at this path. */
   saveAdapter?: ((folder: string) => Promise<void>) | undefined;
   /** Writes the features into a new folder at this path. */
@@ -131,6 +134,17 @@ export class Store {
     const content = await readFile(path, 'utf8').catch(() => undefined);
     try {
       return content === undefined ? [] : decodeQuality(content);
+    } catch (cause) {
+      throw damaged(path, cause);
+    }
+  }
+
+  /** What was looked into; undefined where the study did not ask for it. */
+  async probe(id: string): Promise<Probed | undefined> {
+    const path = this.path(id, 'probe.json');
+    const content = await readFile(path, 'utf8').catch(() => undefined);
+    try {
+      return content === undefined ? undefined : (JSON.parse(content) as Probed);
     } catch (cause) {
       throw damaged(path, cause);
     }
@@ -241,6 +255,7 @@ async function writeRun(folder: string, run: NewRun): Promise<void> {
   await writeFlushed(join(folder, 'run.json'), `${JSON.stringify(run.record, null, 1)}\n`);
   if (run.scores) await writeFlushed(join(folder, 'scores.json'), encodeScores(run.scores));
   if (run.quality?.length) await writeFlushed(join(folder, 'quality.json'), encodeQuality(run.quality));
+  if (run.probe) await writeFlushed(join(folder, 'probe.json'), `${JSON.stringify(run.probe)}\n`);
   if (run.losses) await writeFlushed(join(folder, 'losses.jsonl'), lossLines(run.losses));
   await run.saveAdapter?.(join(folder, 'adapter'));
   await run.saveFeatures?.(join(folder, 'embeddings'));

@@ -1,11 +1,15 @@
 /** What tuned runs learn from (files of the study's tasks, or its stimuli; all of it or a share), and the tuning of one lane batch. */
 import { readTexts } from '../data/formats/index.js';
+import { readRecords } from '../data/formats/records.js';
 import type { Stimuli } from '../data/types.js';
 import { CortuneError } from '../errors.js';
 import type { Model } from '../model/load.js';
 import type { JobOptions } from '../native/jobs.js';
+import type { ProbeItem } from '../probe/items.js';
+import { variablesOf } from '../probe/read-items.js';
 import { Random } from '../random.js';
-import type { Example, Packing } from '../tune/examples.js';
+import { decisions } from '../tasks/decisions.js';
+import { type Completion, type Example, isCompletion, type Packing } from '../tune/examples.js';
 import { parseMemory } from '../tune/memory.js';
 import { type ReadExamplesOptions, readExamples } from '../tune/read-examples.js';
 import { type SweepPart, sweep } from '../tune/sweep.js';
@@ -21,6 +25,8 @@ export interface TaskItems {
   validation: Example[] | undefined;
   /** Undefined without a test; `stimuli` where it is their texts. */
   test: Example[] | typeof kStimuli | undefined;
+  /** The same with their variables, for `probe`; undefined where they have no prompts and completions. */
+  items?: ProbeItem[] | undefined;
 }
 
 /** The files of a study's sections `tasks` and `decode`, read. */
@@ -43,16 +49,36 @@ export async function readTraining(study: Study): Promise<Training> {
 }
 
 async function readTask(study: Study, task: TaskEntry): Promise<TaskItems> {
+  if (task.generate) {
+    const { train, test } = decisions(task.generate);
+    const asExamples = (trials: typeof train) =>
+      trials.slice(0, task.limit).map(({ variables: _, ...example }) => example);
+    return {
+      examples: asExamples(train),
+      validation: undefined,
+      test: asExamples(test),
+      items: test.slice(0, task.limit),
+    };
+  }
   const { text, validation, test, column, prompt, completion, label, choices, limit } = task;
   const read = (path: string | undefined, more: ReadExamplesOptions = {}) =>
     path === undefined || path === kStimuli
       ? undefined
       : readExamples(studyPath(study, path), { column, prompt, completion, label, limit, ...more });
+  const held = test === kStimuli ? kStimuli : await read(test, { choices });
+  const probed = study.probe !== undefined && Array.isArray(held) && held.every(isCompletion);
   return {
     examples: await read(text),
     validation: await read(validation),
-    test: test === kStimuli ? kStimuli : await read(test, { choices }),
+    test: held,
+    ...(probed && { items: await probedItems(studyPath(study, test!), held) }),
   };
+}
+
+/** Test items with what else their file says of them. */
+async function probedItems(path: string, held: readonly Completion[]): Promise<ProbeItem[]> {
+  const { rows } = await readRecords(path);
+  return held.map((item, i) => ({ ...item, variables: variablesOf(rows[i]!) }));
 }
 
 /** How a task's examples become sequences: plain texts as the study says, all else one each. */
