@@ -162,6 +162,20 @@ describe.skipIf(why !== undefined)(`on a real Slurm${why ? ` (${why})` : ''}`, (
     expect(readdirSync(join(out, 'claims'))).toEqual([]);
   });
 
+  it('shares one store with two local workers, and computes nothing twice', async () => {
+    const both = join(folder, 'both');
+    expect(JSON.parse(submit(both).stdout)).toMatchObject({ tasks: 10 });
+    await working(both, /./);
+    const here = spawn(process.execPath, [program, 'run', study, '--out', both, '--workers', '2'], { stdio: 'ignore' });
+    expect(await new Promise((resolve) => here.on('exit', resolve))).toBe(0);
+    await ended();
+    const alone = join(folder, 'local');
+    expect(cortune('run', study, '--out', alone).status).toBe(0); // nothing to do after the test above
+    expect(cortune('export', both).stdout).toBe(cortune('export', alone).stdout);
+    expect(JSON.parse(cortune('verify', both, '--json').stdout)).toMatchObject({ ok: true, runs: 11, missing: 0 });
+    expect(readdirSync(join(both, 'claims'))).toEqual([]);
+  });
+
   it('cancels the whole array, and knows what is left', async () => {
     const other = join(folder, 'cancelled');
     submit(other);
