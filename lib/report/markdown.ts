@@ -4,6 +4,7 @@ import { ceilingText, type Results, type Summary, summarize } from '../study/res
 import { pageData } from './data.js';
 import { axisText, groupNote, groupTables, headOf } from './groups.js';
 import { taskTables } from './quality.js';
+import { measuresOf, type RegionTable, regionNote, regionRows, regionTables } from './regions.js';
 import { decimals, shownRuns } from './sections.js';
 import type { PageDifferences } from './types.js';
 
@@ -28,6 +29,9 @@ export function renderMarkdown(results: Results): string {
     quality(results),
     ...page.differences.flatMap((each) => (each.lines.length > 0 ? [`## Tuned minus untuned\n\n${gains(each)}`] : [])),
     groups(results),
+    ...regionTables(results, summary).map(
+      ({ title, table }) => `## Regions by task: ${escaped(title)}\n\n${byRegion(table)}`,
+    ),
     failures(summary),
     `## How it was made\n\n${made(results)}`,
   ];
@@ -99,6 +103,12 @@ function groups(results: Results): string {
     return `### ${title}\n\n${table(heads, lines)}`;
   });
   return `## Parameter-efficient against full\n\n${groupNote(found)}\n\n${tables.join('\n\n')}`;
+}
+
+function byRegion(found: RegionTable): string {
+  const heads = found.columns.map(({ task, method }) => [task, method].filter(Boolean).join(': '));
+  const tables = measuresOf(found).map(({ title, measure }) => table([title, ...heads], regionRows(found, measure)));
+  return [...tables, regionNote(found)].join('\n\n');
 }
 
 function failures(summary: Summary): string {

@@ -14,6 +14,7 @@ import { renderMarkdown } from './markdown.js';
 import { packBytes } from './pack.js';
 import { probeSection } from './probe.js';
 import { qualitySection } from './quality.js';
+import { regionSections } from './regions.js';
 import {
   comparisonTable,
   failures,
@@ -176,6 +177,7 @@ ${probeSection(results)}
 ${testsTable(results, summary, shown)}
 ${comparisonTable(results)}
 ${groupSection(results)}
+${regionSections(results, summary)}
 ${geometrySections(results, shown)}
 <section class="screen" aria-labelledby="scores-title"><h2 id="scores-title">Every score</h2><div id="scores"></div></section>
 ${failures(summary)}

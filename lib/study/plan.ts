@@ -181,15 +181,16 @@ class Planner {
   #quality(tasks: readonly TaskEntry[]): Pick<RunKey, 'quality' | 'probe'> {
     const { packing, block } = this.#study.tune;
     const made = tasks.flatMap(({ generate, metrics, limit }) => (generate ? [{ generate, metrics, limit }] : []));
-    const tested = tasks.flatMap(({ test, column, prompt, completion, label, choices, metrics, objective, limit }) =>
-      test === undefined
-        ? []
-        : [
-            {
-              ...{ test: this.#file(test), packing, block },
-              ...{ column, prompt, completion, label, choices, metrics, objective, limit },
-            },
-          ],
+    const tested = tasks.flatMap(
+      ({ test, column, prompt, completion, label, choices, references, write, metrics, objective, limit }) =>
+        test === undefined
+          ? []
+          : [
+              {
+                ...{ test: this.#file(test), packing, block },
+                ...{ column, prompt, completion, label, choices, references, write, metrics, objective, limit },
+              },
+            ],
     );
     const measured = [...made, ...tested];
     return {

@@ -1,5 +1,6 @@
 /** How well the lanes of a batch, or the model as it is, do the tasks of a study on their held-out items. */
 import type { Stimuli } from '../data/types.js';
+import type { DecodingOptions } from '../generate/options.js';
 import type { Model } from '../model/load.js';
 import type { JobOptions } from '../native/jobs.js';
 import { evaluate } from '../tasks/evaluate.js';
@@ -8,8 +9,14 @@ import { tuningTexts } from './data.js';
 import type { Batch } from './plan.js';
 import type { QualityRow } from './records.js';
 import type { Study } from './schema.js';
-import { kStimuli } from './schema-tasks.js';
+import { kStimuli, type WriteSection } from './schema-tasks.js';
 import { packingOf, type Training } from './training.js';
+
+/** Options of `generate` from a study's section. */
+function decodingOf(section: WriteSection): DecodingOptions {
+  const { max_new_tokens: maxNewTokens, length_penalty: lengthPenalty, top_p: topP, top_k: topK, ...same } = section;
+  return { maxNewTokens, lengthPenalty, topP, topK, ...same };
+}
 
 /**
  * Tuned lanes are measured on their own task, others on every task that needs no trained head.
@@ -30,7 +37,7 @@ export async function qualityOf(
     ? [batch.task]
     : [...study.tasks.keys()].filter((number) => study.tasks[number]!.label === undefined);
   for (const number of tasks) {
-    const { name, metrics, objective, limit } = study.tasks[number]!;
+    const { name, metrics, objective, limit, write } = study.tasks[number]!;
     const { test } = training.tasks[number]!;
     if (test === undefined) continue;
     const items = test === kStimuli ? tuningTexts(stimuli).slice(0, limit) : test;
@@ -41,6 +48,7 @@ export async function qualityOf(
       packing: packingOf(study, items),
       block: Math.min(study.tune.block, model.config.maxPositions),
       imageSize: study.tune.image_size,
+      ...(write && { generate: decodingOf(write) }),
       noun: `test item of \`${name}\``,
     });
     for (const [k, measures] of found.entries()) rows[k]!.push(...measures.map((one) => ({ task: name, ...one })));

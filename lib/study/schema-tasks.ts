@@ -7,7 +7,20 @@ import { kObjectives } from '../tune/examples.js';
 /** The texts of the data set's stimuli, in the place of a file. */
 export const kStimuli = 'stimuli';
 
-const columns = ['column', 'prompt', 'completion', 'label', 'choices'] as const;
+const columns = ['column', 'prompt', 'completion', 'label', 'choices', 'references'] as const;
+
+/** The keys of a decoding, by the names of the options they are. */
+const write = section('`write`', {
+  max_new_tokens: integer(1, 1_000_000).default(64).describe('Tokens of a text at most.'),
+  stop: listOf(z.string().min(1), 'texts', 20).optional().describe('Strings that end a text.'),
+  beams: integer(1, 1000).optional().describe('Beam search with so many beams.'),
+  length_penalty: real(-100, 100).optional().describe('Beams: above 0 favours long texts; by default 1.'),
+  top_p: real(0, 1, { above: true }).optional().describe('Draw from the fewest tokens with this probability.'),
+  top_k: integer(1, 1_000_000).optional().describe('Draw from so many of the most likely tokens.'),
+  temperature: real(0, 1000, { above: true }).optional().describe('Draw from softmax(logits / temperature).'),
+  seed: integer(0, Number.MAX_SAFE_INTEGER).default(0).describe('Of draws.'),
+});
+export type WriteSection = z.output<typeof write>;
 
 const generate = section('`generate`', {
   kind: oneOf(['decisions']).describe('Context-dependent decisions, described in words.'),
@@ -43,6 +56,16 @@ const taskSection = section('a task', {
     .describe(
       'Completions to choose from, for `accuracy`: a column of lists (or their JSON), or one list for all items. The right one is among them.',
     ),
+  references: text('a column')
+    .optional()
+    .describe(
+      'Column of the answers that count as right for what is written: a text, or a list (or its JSON). By default the completions.',
+    ),
+  write: write
+    .optional()
+    .describe(
+      'How texts are written, for metrics of written texts: `max_new_tokens` (64), `stop`, `beams`, `length_penalty`, `top_p`, `top_k`, `temperature`, `seed`; by default greedily.',
+    ),
   objective: oneOf(kObjectives)
     .optional()
     .describe('What is learnt; by default by the labels, else `causal`, for encoders `masked`.'),
@@ -69,7 +92,7 @@ const taskSection = section('a task', {
       issue(key, `Expected \`${key}\` left out beside \`generate\`, which makes the items, got one`);
   if (task.generate && task.text !== kStimuli)
     issue('text', 'Expected `text` left out beside `generate`, which makes the items, got one');
-  for (const key of ['metrics'] as const)
+  for (const key of ['metrics', 'write'] as const)
     if (task[key] !== undefined && task.test === undefined && !task.generate)
       issue(key, `Expected \`test\` to name held-out items for \`${key}\`, got none`);
 });

@@ -1,5 +1,6 @@
 /** The quality of tuned lanes, or of the model as it is, on held-out items of a task. */
 import { CortuneError, expected } from '../errors.js';
+import type { DecodingOptions } from '../generate/options.js';
 import type { Model } from '../model/load.js';
 import type { JobOptions } from '../native/jobs.js';
 import type { Precision } from '../native/types.js';
@@ -17,6 +18,7 @@ import type { Lanes } from '../tune/lanes.js';
 import { choiceLosses, type Judging, likelihoods } from './likelihood.js';
 import type { Evidence, Metric, TaskKind } from './metric.js';
 import { metricsFor } from './metrics.js';
+import { type Writing, writtenTexts } from './written.js';
 
 export interface EvaluateOptions extends JobOptions {
   /** Default: by the examples, as in `tune`. */
@@ -30,6 +32,8 @@ export interface EvaluateOptions extends JobOptions {
   imageSize?: number | undefined;
   /** Of products with the model's weights. Default fp32. */
   precision?: Precision | undefined;
+  /** How texts are written, for metrics of written texts. Default: greedily, 64 new tokens at most. */
+  generate?: DecodingOptions | undefined;
   /** What an item is called in messages. Default 'item'. */
   noun?: string | undefined;
 }
@@ -49,11 +53,12 @@ const kCollectors: {
     model: Model,
     lanes: Lanes | undefined,
     examples: readonly Example[],
-    options: Judging,
+    options: Judging & Writing,
   ) => Promise<Evidence[Kind][]>;
 } = {
   likelihood: likelihoods,
   choices: (model, lanes, examples, options) => choiceLosses(model, lanes, examples as Completion[], options),
+  texts: (model, lanes, examples, options) => writtenTexts(model, lanes, examples as Completion[], options),
 };
 
 /**
@@ -77,12 +82,13 @@ export async function evaluate(
   if ((kind === 'classes' || kind === 'values') && !lanes?.outputs)
     throw expected('lanes', 'lanes with a head, tuned on texts with labels', lanes);
   const asked = metricsFor(kind, evidenceThere(examples), metrics);
-  const judging: Judging = {
+  const judging: Judging & Writing = {
     ...{ signal: options.signal, onProgress: options.onProgress, objective, noun, block },
     classes: options.classes ?? [],
     packing: kind === 'texts' ? (options.packing ?? 'texts') : 'texts',
     precision: precisionOf(options.precision),
     imageSize: options.imageSize,
+    generate: options.generate ?? {},
   };
   const scores: Quality[][] = Array.from({ length: lanes?.count ?? 1 }, () => []);
   const found = new Map<keyof Evidence, Evidence[keyof Evidence][]>();
@@ -114,5 +120,6 @@ export function kindOf(examples: readonly Example[], objective: Objective): Task
 
 function evidenceThere(examples: readonly Example[]): (keyof Evidence)[] {
   const choose = examples.every((example) => isCompletion(example) && example.choices !== undefined);
-  return choose ? ['likelihood', 'choices'] : ['likelihood'];
+  const write = examples.every((example) => isCompletion(example));
+  return ['likelihood', ...(choose ? ['choices' as const] : []), ...(write ? ['texts' as const] : [])];
 }

@@ -21,6 +21,8 @@ export interface Evidence {
   likelihood: Likelihood;
   /** Per item: the loss of each of its choices, and which of them is right. */
   choices: { losses: number[]; right: number }[];
+  /** What is written after each prompt, and the answers that count as right. */
+  texts: { texts: string[]; references: string[][] };
 }
 
 export interface MetricScore {

@@ -6,9 +6,10 @@ import { choiceAccuracy } from './metrics/choice-accuracy.js';
 import { loss } from './metrics/loss.js';
 import { perplexity } from './metrics/perplexity.js';
 import { tokenAccuracy } from './metrics/token-accuracy.js';
+import { kWritten } from './metrics/written.js';
 
 /** In the order in which tables show them. One name may stand for several, of different kinds of tasks. */
-const kAll = [loss, perplexity, accuracy, choiceAccuracy, tokenAccuracy];
+const kAll = [loss, perplexity, accuracy, choiceAccuracy, tokenAccuracy, ...kWritten];
 export const kMetrics: readonly Metric[] = kAll as unknown as Metric[];
 export const kMetricNames = [...new Set(kMetrics.map(({ name }) => name))] as [string, ...string[]];
 

@@ -13,6 +13,8 @@ export interface Completion {
   completion: string;
   /** Completions to choose from, the right one among them; for metrics of task quality alone. */
   choices?: readonly string[];
+  /** Answers that count as right beside the completion's; for metrics of written texts alone. Default: the completion. */
+  references?: readonly string[];
 }
 /** A class (text or number) or a value to predict from the text. */
 export interface Labelled {

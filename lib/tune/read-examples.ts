@@ -17,6 +17,8 @@ export interface ReadExamplesOptions {
   label?: string | undefined;
   /** Completions to choose from, for metrics: a column of lists (or of their JSON), or the same list for all items. */
   choices?: string | readonly string[] | undefined;
+  /** Answers that count as right, for metrics: a column of texts, of lists, or of their JSON. */
+  references?: string | undefined;
   /** Items to read at most, the first ones. Default: all. */
   limit?: number | undefined;
 }
@@ -26,7 +28,7 @@ export interface ReadExamplesOptions {
  * @throws ERR_NOT_FOUND, ERR_IO, ERR_FORMAT; ERR_DATA naming the file and the item that is empty or has no such field.
  */
 export async function readExamples(path: string, options: ReadExamplesOptions = {}): Promise<Example[]> {
-  const { column, prompt, label, choices, limit } = options;
+  const { column, prompt, label, choices, references, limit } = options;
   if (extname(path).toLowerCase() === '.txt') {
     for (const name of ['prompt', 'completion', 'label', 'choices'] as const)
       if (options[name] !== undefined)
@@ -42,10 +44,12 @@ export async function readExamples(path: string, options: ReadExamplesOptions = 
   if (pair) {
     const [prompts, completions] = [recordTexts(records, pair[0], true), recordTexts(records, pair[1])];
     const lists = choices === undefined ? undefined : choicesOf(records, choices, completions);
+    const golds = references === undefined ? undefined : referencesOf(records, references);
     return prompts.map((prompt, i) => ({
       prompt,
       completion: completions[i]!,
       ...(lists && { choices: lists[i]! }),
+      ...(golds && { references: golds[i]! }),
     }));
   }
   if (choices !== undefined)
@@ -111,9 +115,24 @@ function choicesOf(records: Records, choices: string | readonly string[], comple
   });
 }
 
+/** The answers of each item, at least one text. @throws ERR_DATA naming file and place. */
+function referencesOf(records: Records, references: string): string[][] {
+  const field = checkField(records, references);
+  return records.rows.map((row, i) => {
+    const found = listIn(row[field]);
+    const list = Array.isArray(found) ? found : [found];
+    if (list.length > 0 && list.every((value) => typeof value === 'string' && value.trim() !== ''))
+      return list as string[];
+    throw new CortuneError(
+      'ERR_DATA',
+      `${records.name}: Expected a text, or a list of texts, in \`${field}\` of ${records.places[i]}, got ${show(row[field])}.`,
+    );
+  });
+}
+
 /** A list, or the JSON of one (cells of tables are texts). */
 function listIn(value: unknown): unknown {
-  if (typeof value !== 'string') return value;
+  if (typeof value !== 'string' || !value.trim().startsWith('[')) return value;
   try {
     return JSON.parse(value);
   } catch {
