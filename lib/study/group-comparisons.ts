@@ -10,7 +10,7 @@ export const kAxes = ['data', 'model', 'task', 'lr', 'rank', 'seed', 'fraction']
 export type CompareAxis = (typeof kAxes)[number];
 
 export interface GroupOptions extends Omit<CompareOptions, 'baseline'> {
-  /** Methods, as the study names them or as they are; all their runs of a stratum are averaged. */
+  /** Methods, as the study names them or as they are; of a stratum their runs are averaged, model by model, then the models. */
   of: readonly string[];
   /** Those that they are compared with. A run without a value on an axis, such as an untuned one, stands in every stratum. */
   baseline: readonly string[];
@@ -42,10 +42,12 @@ export function compareGroups(results: Results, options: GroupOptions): GroupCom
     // Features of other data or targets cannot be paired.
     const same = (run: ResultRun) =>
       run.record.data.hash === runs[0]!.record.data.hash && targetsOf(run) === targetsOf(runs[0]!);
-    const against = theirs.filter((run) => stands(run, stratum) && same(run));
-    if (against.length === 0) return [];
-    const own = runs.filter(same);
-    const mean = (list: ResultRun[]) => meanScores(list.map((run) => chosenOf(run, layer)));
+    const [own, against] = balanced(
+      runs.filter(same),
+      theirs.filter((run) => stands(run, stratum) && same(run)),
+    );
+    if (own.length === 0 || against.length === 0) return [];
+    const mean = (list: readonly ResultRun[]) => meanOfModels(list, (run) => chosenOf(run, layer));
     const compared = compareScores(mean(own), mean(against), own[0]!.scores!.targets, test);
     return [{ stratum, runs: own.length, baselineRuns: against.length, ...compared }];
   });
@@ -89,6 +91,23 @@ function stands(run: ResultRun, stratum: GroupComparison['stratum']): boolean {
     const own = axisValue(run, axis as CompareAxis);
     return own === undefined || own === value;
   });
+}
+
+/** Runs of the models that both have, as a model that one lacks (its runs failed) would count as a difference; controls stand for every model. */
+function balanced(ours: ResultRun[], theirs: ResultRun[]): [ResultRun[], ResultRun[]] {
+  const models = (runs: ResultRun[]) => new Set(runs.map(({ record }) => record.labels.model));
+  const [mine, others] = [models(ours), models(theirs)];
+  const kept = (of: ReadonlySet<string>) => (run: ResultRun) =>
+    run.record.labels.model === '' || of.has('') || of.has(run.record.labels.model);
+  return [ours.filter(kept(others)), theirs.filter(kept(mine))];
+}
+
+/** Mean over models of the mean over their runs. [t] */
+function meanOfModels(runs: readonly ResultRun[], scores: (run: ResultRun) => Float64Array): Float64Array {
+  const models = [...new Set(runs.map(({ record }) => record.labels.model))];
+  return meanScores(
+    models.map((model) => meanScores(runs.filter(({ record }) => record.labels.model === model).map(scores))),
+  );
 }
 
 /** [t] */

@@ -53,6 +53,16 @@ describe('compareGroups', () => {
     expect(per('lr').map(({ stratum }) => stratum)).toEqual([{ lr: 1e-4 }, { lr: 1e-3 }]);
   });
 
+  it('leaves out models of which one side has no run', async () => {
+    const all = await results();
+    const runs = all.runs.filter(({ record: { labels } }) => labels.method !== 'full' || labels.model === 'org/a');
+    const [lame] = compareGroups({ ...all, runs }, { ...kOf, per: ['task'] });
+    const [alone] = compareGroups(all, { ...kOf, per: ['task', 'model'] });
+    expect(alone!.stratum.model).toBe('org/a');
+    expect(lame!.difference.value).toBe(alone!.difference.value);
+    expect([lame!.runs, lame!.baselineRuns]).toEqual([4, 2]);
+  });
+
   it('says what it does not know', async () => {
     const all = await results();
     expect(() => compareGroups(all, { of: ['lorra'], baseline: ['full'] })).toThrow(
