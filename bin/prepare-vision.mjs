@@ -223,6 +223,7 @@ async function standIn({ folder, names }, voxels, imageSize) {
   writeFileSync(
     join(out, 'dataset.yaml'),
     `name: bold5000 stand-in
+simulated: true
 citation: none (simulated; layout of Chang et al. 2019, Scientific Data 6, 49)
 stimuli: {kind: trials, file: CSI1_imgnames.csv, text: image, pictures: true, folder: images, group: session}
 responses:

@@ -96,7 +96,7 @@ export async function loadDataset(nameOrPath: string, options: LoadOptions = {})
   const rowNotes = matchRows(stimuli, prepared.responses.rows, files[0]!.name);
   return {
     name: variant === undefined ? description.name : `${description.name} (${variant})`,
-    simulated: false,
+    simulated: description.simulated,
     citation: description.citation,
     licence: description.licence,
     hash: digest.digest('hex'),

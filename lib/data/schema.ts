@@ -182,6 +182,8 @@ export const kDatasetSchema = section('the data set', {
   sums: text('the name of a table')
     .refine((name) => /^[\w.-]+\.tsv$/.test(name), { error: 'the name of a .tsv file beside the description' })
     .optional(),
+  /** The responses are made up: a stand-in for measurements, which reports say. */
+  simulated: z.boolean({ error: '`true` or `false`' }).default(false),
   /** Whether this description was tried on the real files; `of ...` says on which. */
   tried: z.union([z.boolean(), text('what was tried')], { error: '`true`, `false` or what was tried' }).optional(),
   /** What readers should know. */

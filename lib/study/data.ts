@@ -97,8 +97,20 @@ export function summarizeData(data: StudyData, dataset: Dataset): DataSummary {
   const { name, citation, licence, notes, responses } = dataset;
   const subjects = new Set(dataset.targets.map((target) => target.subject));
   subjects.delete('mean');
-  const source = data.simulated
-    ? `A simulated subject, no measurement. ${notes.join(' ')}`
-    : `Real measurements: ${name}${subjects.size > 1 ? `, ${subjects.size} subjects` : ''}, ${responses.rows} rows, ${responses.columns} targets.`;
-  return { name, simulated: data.simulated, citation, licence, hash: data.hash, rows: responses.rows, notes, source };
+  const standIn = !data.simulated && dataset.simulated;
+  const source = standIn
+    ? `SIMULATED responses in the files of a data set, no measurement: ${name}, ${responses.rows} rows, ${responses.columns} targets.`
+    : data.simulated
+      ? `A simulated subject, no measurement. ${notes.join(' ')}`
+      : `Real measurements: ${name}${subjects.size > 1 ? `, ${subjects.size} subjects` : ''}, ${responses.rows} rows, ${responses.columns} targets.`;
+  return {
+    name,
+    simulated: dataset.simulated || data.simulated,
+    citation,
+    licence,
+    hash: data.hash,
+    rows: responses.rows,
+    notes,
+    source,
+  };
 }

@@ -49,6 +49,8 @@ it.skipIf(!there)('finds the planted layers and compares geometry with ceilings'
     expect(upper).toBeGreaterThan(0.3);
     expect(best).toBeLessThan(upper);
   }
-  const page = await report(kOut);
-  expect(readFileSync(page, 'utf8')).toContain('SIMULATED, no measurement');
+  const page = await report(kOut, { format: 'md' });
+  expect(readFileSync(page, 'utf8')).toContain(
+    'SIMULATED responses in the files of a data set, no measurement: bold5000 stand-in',
+  );
 });
