@@ -3,6 +3,7 @@
 // and in float32 (forward, where the SIMD code runs). Prints one line a check; ends with 1 when one fails.
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 
 #include "../encode/panels.h"
 #include "../ops/attention.h"
@@ -186,15 +187,16 @@ at::Tensor plain_attention(const Tensors& t, const Layout& layout, const std::ve
   return at::stack(all);
 }
 
-void check_attention() {
-  const std::vector<std::vector<int32_t>> sequences = {
-      std::vector<int32_t>(19, 1), std::vector<int32_t>(19, 1), std::vector<int32_t>(4, 1),
-      std::vector<int32_t>(1, 1)};
-  const int64_t lanes = 2, rows = 43, heads = 6, key_heads = 2, width = 12, memory = 5;
+// Sequences of these lengths.
+void check_attention(const std::vector<int64_t>& lengths, const std::string& what) {
+  std::vector<std::vector<int32_t>> sequences;
+  for (const auto length : lengths) sequences.emplace_back(length, 1);
+  const int64_t rows = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  const int64_t lanes = 2, heads = 6, key_heads = 2, width = 12, memory = 5;
   const auto part = [&](int64_t n, int64_t h) { return random({lanes, n, h, width}); };
   for (const AttentionRules rules :
        {AttentionRules{true, 0}, AttentionRules{true, 7}, AttentionRules{false, 0}}) {
-    const auto name = std::string("attention, ") + (rules.causal ? "causal" : "bidirectional") +
+    const auto name = what + (rules.causal ? "causal" : "bidirectional") +
                       (rules.window > 0 ? ", windowed" : "");
     const auto layout = Layout::pack(sequences);
     compare(

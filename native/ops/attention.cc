@@ -117,6 +117,65 @@ at::Tensor attend_by_weights(const at::Tensor& q, const at::Tensor& k, const at:
   return output.transpose(1, 2).reshape({shapes.lanes, group.count * group.length, shapes.heads * q.size(3)});
 }
 
+// Lanes whose memories are equally long.
+struct LaneRange {
+  int64_t from, lanes, count;
+};
+
+std::vector<LaneRange> ranges_of(const Memory& memory, int64_t lanes) {
+  std::vector<LaneRange> ranges;
+  for (int64_t k = 0; k < lanes; ++k) {
+    const int64_t count = memory.counts[k];
+    if (ranges.empty() || ranges.back().count != count) ranges.push_back({k, 0, count});
+    ++ranges.back().lanes;
+  }
+  return ranges;
+}
+
+at::Tensor of_lanes(const at::Tensor& x, const LaneRange& range) {
+  return x.size(0) == 1 ? x : x.narrow(0, range.from, range.lanes);
+}
+
+// Causal attention behind a memory without a mask, so that the blocks above the diagonal are left out: as many
+// rows without meaning stand before the queries as keys do before theirs.
+at::Tensor attend_behind(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Group& group,
+                         const Memory& memory, const LaneRange& range) {
+  const int64_t heads = q.size(2), before = range.count;
+  const auto batch = [&](const at::Tensor& x) { return as_batch(of_lanes(x, range), group, range.lanes); };
+  auto queries = batch(q), keys = batch(k), values = batch(v);  // [K * B, H, T, D]
+  if (before > 0) {
+    const auto kept = [&](const at::Tensor& x) {
+      return memory_batch(serve(of_lanes(x, range).narrow(1, 0, before), heads), group, range.lanes);
+    };
+    const auto none = at::zeros({queries.size(0), heads, before, queries.size(3)}, queries.options());
+    queries = at::cat({none, queries}, 2);  // [K * B, H, M + T, D]
+    keys = at::cat({kept(memory.keys), keys}, 2);
+    values = at::cat({kept(memory.values), values}, 2);
+  }
+  const auto output = at::scaled_dot_product_attention(queries, keys, values, {}, 0.0, true);
+  return output.narrow(2, before, group.length)
+      .transpose(1, 2)
+      .reshape({range.lanes, group.count * group.length, heads * q.size(3)});
+}
+
+// Needs no mask if lanes of equal memories attend by themselves.
+bool is_behind(const Group& group, const Layout& layout, const Memory& memory, const AttentionRules& rules) {
+  if (!rules.causal || !memory.keys.defined()) return false;
+  const bool windowed = rules.window > 0 && memory.keys.size(1) + group.length > rules.window;
+  return !windowed && (layout.counts.shared || all_equal(layout.counts.prompts));
+}
+
+at::Tensor attend_group(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Group& group,
+                        const Layout& layout, const Memory& memory, const AttentionRules& rules,
+                        Shapes shapes) {
+  if (!is_behind(group, layout, memory, rules))
+    return attend(q, k, v, group, layout, memory, rules, shapes);
+  std::vector<at::Tensor> outputs;
+  for (const auto& range : ranges_of(memory, shapes.lanes))
+    outputs.push_back(attend_behind(q, k, v, group, memory, range));
+  return outputs.size() == 1 ? outputs[0] : at::cat(outputs, 0);
+}
+
 // Keys up to which our kernel wins: from some 100 on, libtorch's blocks of products do.
 constexpr int64_t kShort = 96;
 
@@ -230,7 +289,7 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   if (layout.prompt > 0 && layout.counts.shared)
     outputs.push_back(attend(q, keys, values, {0, 1, layout.prompt}, layout, {}, rules, shapes));
   for (const auto& group : layout.groups)
-    outputs.push_back(attend(q, keys, values, group, layout, memory, rules, shapes));
+    outputs.push_back(attend_group(q, keys, values, group, layout, memory, rules, shapes));
   return outputs.size() == 1 ? outputs[0] : at::cat(outputs, 1);  // [K, N, H * D]
 }
 
