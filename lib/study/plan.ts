@@ -4,7 +4,7 @@ import { methodOf } from '../tune/methods.js';
 import type { RunOptions } from '../tune/runs.js';
 import { contentId } from './hash.js';
 import { kFormat, type RunKey, type RunLabels } from './records.js';
-import { isRandom, type Study, untrainedOf } from './schema.js';
+import { isDrawn, type Study, untrainedOf } from './schema.js';
 import type { ControlEntry } from './schema-controls.js';
 import { isTuned, type MethodEntry } from './schema-methods.js';
 import { kStimuli, type TaskEntry } from './schema-tasks.js';
@@ -117,7 +117,7 @@ class Planner {
     this.#add({ data, method: entry.name, control: entry }, [run]);
   }
 
-  /** `untuned` and `untrained` models: nothing is tuned. Random weights are drawn by each seed. */
+  /** `untuned` and `untrained` models: nothing is tuned. Weights of `untrained` ones, and of shapes, are drawn by each seed. */
   asItIs(data: number, model: string, entry: MethodEntry): void {
     if (isTuned(entry)) return;
     const name = entry.method === 'untrained' ? untrainedOf(this.#study, model) : model;
@@ -128,7 +128,7 @@ class Planner {
       const run = named({ ...labels, seed }, { ...key, ...quality });
       this.#add({ data, model: name, method: entry.method, seed: seed ?? 0 }, [run]);
     };
-    if (isRandom(this.#study, name)) for (const seed of this.#study.seeds) add(seed);
+    if (entry.method === 'untrained' || isDrawn(this.#study, name)) for (const seed of this.#study.seeds) add(seed);
     else add(null);
   }
 
@@ -138,7 +138,7 @@ class Planner {
    */
   tuned(data: number, model: string, task: number): void {
     const { methods, seeds, fractions, tune } = this.#study;
-    const random = isRandom(this.#study, model);
+    const random = isDrawn(this.#study, model);
     const orders =
       tune.data_seed === undefined || random
         ? seeds.map((seed) => ({ order: tune.data_seed ?? seed, seeds: [seed] }))

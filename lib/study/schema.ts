@@ -190,14 +190,14 @@ export function studyPath(study: Study, path: string): string {
 
 const kUntrained = 'untrained:';
 
-/** Has a model of the study random weights, drawn by a seed? */
-export function isRandom(study: Study, name: string): boolean {
-  return name.startsWith(kUntrained) || study.models.some((model) => model.name === name && model.config !== undefined);
+/** Is a model of the study a shape, whose weights the seeds draw? `untrained:NAME` is one model with the weights of seed 0. */
+export function isDrawn(study: Study, name: string): boolean {
+  return study.models.some((model) => model.name === name && model.config !== undefined);
 }
 
 /** What the random twin of a model is called: `untrained:NAME`; a model of random weights is its own. */
 export function untrainedOf(study: Study, name: string): string {
-  return isRandom(study, name) ? name : `${kUntrained}${name}`;
+  return name.startsWith(kUntrained) || isDrawn(study, name) ? name : `${kUntrained}${name}`;
 }
 
 /** A model of the study as `loadModel` takes it: paths in a study are relative to its file. */

@@ -196,8 +196,8 @@ void check_attention(const std::vector<int64_t>& lengths, const std::string& wha
   const auto part = [&](int64_t n, int64_t h) { return random({lanes, n, h, width}); };
   for (const AttentionRules rules :
        {AttentionRules{true, 0}, AttentionRules{true, 7}, AttentionRules{false, 0}}) {
-    const auto name = what + (rules.causal ? "causal" : "bidirectional") +
-                      (rules.window > 0 ? ", windowed" : "");
+    const auto name =
+        what + (rules.causal ? "causal" : "bidirectional") + (rules.window > 0 ? ", windowed" : "");
     const auto layout = Layout::pack(sequences);
     compare(
         name, [=](const Tensors& t) { return attention(t[0], t[1], t[2], layout, {}, rules); },
@@ -354,7 +354,8 @@ int main() {
   cortune::check_norms();
   cortune::check_gates();
   cortune::check_rotary();
-  cortune::check_attention();
+  cortune::check_attention({19, 19, 4, 1}, "attention, ");
+  cortune::check_attention({130, 130, 101, 3}, "attention, long, ");
   cortune::check_linear();
   cortune::check_low_ranks();
   cortune::check_projected_loss();

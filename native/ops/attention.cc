@@ -136,8 +136,8 @@ at::Tensor of_lanes(const at::Tensor& x, const LaneRange& range) {
   return x.size(0) == 1 ? x : x.narrow(0, range.from, range.lanes);
 }
 
-// Causal attention behind a memory without a mask, so that the blocks above the diagonal are left out: as many
-// rows without meaning stand before the queries as keys do before theirs.
+// Causal attention behind a memory without a mask, so that the blocks above the diagonal are left out: as
+// many rows without meaning stand before the queries as keys do before theirs.
 at::Tensor attend_behind(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Group& group,
                          const Memory& memory, const LaneRange& range) {
   const int64_t heads = q.size(2), before = range.count;
@@ -168,8 +168,7 @@ bool is_behind(const Group& group, const Layout& layout, const Memory& memory, c
 at::Tensor attend_group(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Group& group,
                         const Layout& layout, const Memory& memory, const AttentionRules& rules,
                         Shapes shapes) {
-  if (!is_behind(group, layout, memory, rules))
-    return attend(q, k, v, group, layout, memory, rules, shapes);
+  if (!is_behind(group, layout, memory, rules)) return attend(q, k, v, group, layout, memory, rules, shapes);
   std::vector<at::Tensor> outputs;
   for (const auto& range : ranges_of(memory, shapes.lanes))
     outputs.push_back(attend_behind(q, k, v, group, memory, range));

@@ -67,7 +67,7 @@ describe('cortune run', () => {
       data: { simulated: boolean };
     };
     expect(result.data.simulated).toBe(true);
-    const untuned = result.runs.find((run) => run.title.endsWith('untuned seed 0'));
+    const untuned = result.runs.find((run) => run.title.endsWith('untuned'));
     expect(untuned?.bestLayer).toBe(3);
     expect(untuned?.best_r).toBeGreaterThan(0.5);
     expect(result.runs).toHaveLength(6);

@@ -52,8 +52,8 @@ it('a case that reaches its goal has no limit; one that cannot run says why', ()
 });
 
 it.each([
-  [[], 'Expected one suite of analysis, embed, ridge, sweep, tune, got ``.'],
-  [['nope'], 'Expected one suite of analysis, embed, ridge, sweep, tune, got `nope`.'],
+  [[], 'Expected one suite of ablate, analysis, embed, generate, ridge, sweep, tune, got ``.'],
+  [['nope'], 'Expected one suite of ablate, analysis, embed, generate, ridge, sweep, tune, got `nope`.'],
   [['tune', '--rounds', '0'], 'Expected `--rounds` to be an integer from 1, got `0`.'],
   [['tune', '--bogus'], "Unknown option '--bogus'"],
   [['tune', '--case', '('], 'Expected `--case` to be a regular expression, got `(`'],

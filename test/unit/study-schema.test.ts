@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { isRandom, modelSource, readStudy, untrainedOf } from '../../lib/study/schema.js';
+import { isDrawn, modelSource, readStudy, untrainedOf } from '../../lib/study/schema.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cortune-schema-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -123,9 +123,9 @@ describe('a good study', () => {
       test: 'b.csv',
       metrics: ['accuracy'],
     });
-    expect(isRandom(study, 'small')).toBe(true);
+    expect(isDrawn(study, 'small')).toBe(true);
     expect(untrainedOf(study, 'small')).toBe('small');
-    expect([isRandom(study, 'm'), untrainedOf(study, 'm')]).toEqual([false, 'untrained:m']);
+    expect([isDrawn(study, 'm'), untrainedOf(study, 'm')]).toEqual([false, 'untrained:m']);
     expect(modelSource(study, 'small')).toEqual({ name: 'small', config, tokenizer: resolve('tiny') });
   });
 
