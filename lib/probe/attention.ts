@@ -13,7 +13,7 @@ export interface AttentionMap {
   tokens: string[];
   layers: number;
   heads: number;
-  /** [L, H, T, T]: from token (row) to token (column), the mean over the texts. Rows sum to 1 but for what virtual tokens take. */
+  /** `[L, H, T, T]`: from token (row) to token (column), the mean over the texts. Rows sum to 1 but for what virtual tokens take. */
   weights: Float32Array;
 }
 

@@ -44,6 +44,21 @@ function fitting({ encode }: Study, dataset: Dataset) {
   return { folds, innerFolds, trim, gap, alphas, standardize, alphaPer, groups: dataset.groups };
 }
 
+/** Of a layer that is the same for all stimuli, as the class token of an image model is before its first block. */
+const kNoDecoding = {
+  two_vs_two: Number.NaN,
+  rank_accuracy: Number.NaN,
+  identification: Number.NaN,
+  r: Number.NaN,
+  p: Number.NaN,
+};
+
+/** Is there nothing to tell rows of [1, n, p] apart by? */
+function isConstant(features: Tensor): boolean {
+  const p = features.shape[2]!;
+  return features.toArray().every((value, i, all) => value === all[i % p]);
+}
+
 async function decodeRows(
   features: Tensor,
   dataset: Dataset,
@@ -58,7 +73,12 @@ async function decodeRows(
     ...{ metric, within, columns, permutations, exchange, seed, layers: [layer] },
   };
   const rows: DecodeRow[] = [];
+  const none = isConstant(features);
   for (const { region, at } of columnGroups(dataset.targets, by)) {
+    if (none) {
+      rows.push({ layer, region, ...kNoDecoding });
+      continue;
+    }
     const { layers } = await decode(columnsOf(dataset.responses, at), features, options);
     const { twoVsTwo, rankAccuracy, identification, r, p } = layers[0]!;
     rows.push({ layer, region, two_vs_two: twoVsTwo, rank_accuracy: rankAccuracy, identification, r, p });

@@ -23,7 +23,7 @@ export interface PredictOptions extends JobOptions {
 
 /** Of one lane. */
 export interface Predicted {
-  /** [n, outputs]: logits of classes, or values. */
+  /** `[n, outputs]`: logits of classes, or values. */
   outputs: Float32Array;
   /** The most likely class of each; absent without `classes`. */
   classes?: string[];
