@@ -25,7 +25,13 @@ function sequencesOf({ ids, lengths }) {
 /** Token ids of the sequences of each step, in the order that `seed` draws. [steps][batch][T] */
 function batchesOf(model, { study, training }, seed) {
   const { steps, batch, packing, block } = study.tune;
-  const { train, order } = trainingData(model, training.examples, { packing, block, dataSeed: seed }, steps, batch);
+  const { train, order } = trainingData(
+    model,
+    training.tasks[0].examples,
+    { packing, block, dataSeed: seed },
+    steps,
+    batch,
+  );
   const sequences = sequencesOf(train);
   return Array.from({ length: steps }, (_, step) =>
     [...order.subarray(step * batch, (step + 1) * batch)].filter((n) => n >= 0).map((n) => sequences[n]),

@@ -65,7 +65,7 @@ describe('the plan', async () => {
     const responses = { data: Float32Array.from({ length: 16 }, (_, i) => i), rows: 8, columns: 2 };
     const data = [{ stimuli, rows: 8, measured: { responses } }];
     const plan = JSON.parse(
-      readFileSync(await writePlan(folder, model, { study, data, training: { examples } }), 'utf8'),
+      readFileSync(await writePlan(folder, model, { study, data, training: { tasks: [{ examples }] } }), 'utf8'),
     );
     const tokens = examples.map((text) => [...model.tokenizer.encode(text).ids]);
     expect(plan.batches.map((steps: unknown[][]) => steps.map((batch) => batch.length))).toEqual([
