@@ -118,6 +118,11 @@ export async function decode(responses: Matrix, embeddings: Tensor, options: Dec
   };
 }
 
+/** Is every column of every layer [n, p] the same in all rows? */
+export function isConstant(values: Float32Array, n: number, p: number): boolean {
+  return values.every((value, i) => value === values[Math.floor(i / (n * p)) * n * p + (i % p)]);
+}
+
 /** Throws ERR_DATA for values that are not finite, and for embeddings of which no column varies. */
 function checkEmbeddings(values: Float32Array, n: number, p: number): void {
   const bad = values.findIndex((value) => !Number.isFinite(value));
@@ -126,7 +131,7 @@ function checkEmbeddings(values: Float32Array, n: number, p: number): void {
       'ERR_DATA',
       `Expected embeddings to be finite numbers, got ${values[bad]} at layer ${Math.floor(bad / (n * p))}, row ${Math.floor(bad / p) % n}, column ${bad % p} (counted from 0).`,
     );
-  if (values.every((value, i) => value === values[Math.floor(i / (n * p)) * n * p + (i % p)]))
+  if (isConstant(values, n, p))
     throw new CortuneError('ERR_DATA', 'Expected embeddings that vary over rows, got constant ones in every column.');
 }
 

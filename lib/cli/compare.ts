@@ -20,6 +20,8 @@ interface Options extends CommonOptions {
   seed: number;
 }
 
+type Compared = RunComparison | GroupComparison;
+
 function layerChoice(text: string): LayerChoice {
   if (text === 'best') return 'best';
   if (/^\d{1,5}$/.test(text)) return Number(text);
@@ -44,21 +46,29 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   ctx.result({ layer: options.layer, level, comparisons }, () => describe(comparisons, options.layer, level));
 }
 
+/** How many pairs, of which layer. */
+function termsOf({ over, effect }: Compared, layer: string, level: number): string {
+  return `${effect.n} ${over}; layer ${layer === 'best' ? 'chosen on the other folds' : layer}; interval of ${100 * level} %`;
+}
+
+const kEffectColumns = ['difference', 'interval', 'dz', 'p', 'p FDR', 'Wilcoxon'];
+
+function effectCells({ difference, effect, p, fdr, wilcoxon }: Compared): string[] {
+  return [
+    decimals(difference.value),
+    intervalText(difference.lower, difference.upper),
+    effect.dz.toFixed(2),
+    pText(p),
+    pText(fdr),
+    pText(wilcoxon),
+  ];
+}
+
 function describe(comparisons: readonly RunComparison[], layer: string, level: number): string {
-  const { over, effect } = comparisons[0]!;
-  const title = `Against ${comparisons[0]!.against}, ${effect.n} ${over}; layer ${layer === 'best' ? 'chosen on the other folds' : layer}; interval of ${100 * level} %`;
+  const title = `Against ${comparisons[0]!.against}, ${termsOf(comparisons[0]!, layer, level)}`;
   return `${title}\n\n${table(
-    ['run', 'r', 'difference', 'interval', 'dz', 'p', 'p FDR', 'Wilcoxon'],
-    comparisons.map((each) => [
-      each.title,
-      decimals(each.score),
-      decimals(each.difference.value),
-      intervalText(each.difference.lower, each.difference.upper),
-      each.effect.dz.toFixed(2),
-      pText(each.p),
-      pText(each.fdr),
-      pText(each.wilcoxon),
-    ]),
+    ['run', 'r', ...kEffectColumns],
+    comparisons.map((each) => [each.title, decimals(each.score), ...effectCells(each)]),
   )}`;
 }
 
@@ -67,21 +77,15 @@ function describeGroups(
   { of, baseline, per, level }: { of: string[]; baseline: string[]; per: CompareAxis[]; level: number },
   layer: string,
 ): string {
-  const { over, effect } = groups[0]!;
-  const title = `Mean of ${of.join(', ')} against ${baseline.join(', ')}, ${effect.n} ${over}; layer ${layer === 'best' ? 'chosen on the other folds' : layer}; interval of ${100 * level} %`;
+  const title = `Mean of ${of.join(', ')} against ${baseline.join(', ')}, ${termsOf(groups[0]!, layer, level)}`;
   return `${title}\n\n${table(
-    [...per, 'runs', 'r', 'against', 'difference', 'interval', 'dz', 'p', 'p FDR', 'Wilcoxon'],
+    [...per, 'runs', 'r', 'against', ...kEffectColumns],
     groups.map((each) => [
       ...per.map((axis) => String(each.stratum[axis] ?? '-')),
       `${each.runs}:${each.baselineRuns}`,
       decimals(each.score),
       decimals(each.baseline),
-      decimals(each.difference.value),
-      intervalText(each.difference.lower, each.difference.upper),
-      each.effect.dz.toFixed(2),
-      pText(each.p),
-      pText(each.fdr),
-      pText(each.wilcoxon),
+      ...effectCells(each),
     ]),
   )}`;
 }

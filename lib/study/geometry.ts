@@ -1,6 +1,6 @@
 /** Decoding, classifiers and representational similarity of a run's layers: the sections `decode` and `rsa` of a study. */
 import { classify } from '../analysis/classify.js';
-import { type DecodeOptions, decode } from '../analysis/decode.js';
+import { type DecodeOptions, decode, isConstant } from '../analysis/decode.js';
 import { type Rdm, rdms } from '../analysis/rdm.js';
 import { fitRdms } from '../analysis/rsa.js';
 import type { Dataset, Matrix, Target } from '../data/types.js';
@@ -53,12 +53,6 @@ const kNoDecoding = {
   p: Number.NaN,
 };
 
-/** Is there nothing to tell rows of [1, n, p] apart by? */
-function isConstant(features: Tensor): boolean {
-  const p = features.shape[2]!;
-  return features.toArray().every((value, i, all) => value === all[i % p]);
-}
-
 async function decodeRows(
   features: Tensor,
   dataset: Dataset,
@@ -73,7 +67,7 @@ async function decodeRows(
     ...{ metric, within, columns, permutations, exchange, seed, layers: [layer] },
   };
   const rows: DecodeRow[] = [];
-  const none = isConstant(features);
+  const none = isConstant(features.toArray(), features.shape[1]!, features.shape[2]!);
   for (const { region, at } of columnGroups(dataset.targets, by)) {
     if (none) {
       rows.push({ layer, region, ...kNoDecoding });

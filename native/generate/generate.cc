@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "../error.h"
+#include "../hash.h"
 #include "../model/cache.h"
 #include "../ops/product.h"
 
@@ -32,12 +33,6 @@ struct Logits {
     return values.data_ptr<float>() + (k * values.size(1) + n) * values.size(2);
   }
 };
-
-uint64_t hash_of(const std::vector<int32_t>& ids) {
-  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-  for (const auto id : ids) hash = (hash ^ static_cast<uint64_t>(id)) * 0x100000001b3;
-  return hash;
-}
 
 // What each prompt's draws depend on: its words, and how often the same prompt came before. So a text does
 // not depend on what it is written beside.

@@ -6,16 +6,10 @@
 #include <numeric>
 #include <vector>
 
+#include "../hash.h"
+
 namespace cortune {
 namespace {
-
-// SplitMix64 (Steele, Lea & Flood 2014).
-uint64_t mix(uint64_t x) {
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
 
 // The `count` largest first, in falling order; of equals the one with the smaller number.
 std::vector<int32_t> largest(const float* logits, int64_t vocabulary, int64_t count) {

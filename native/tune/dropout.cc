@@ -5,25 +5,9 @@
 
 #include <algorithm>
 
+#include "../hash.h"
+
 namespace cortune {
-namespace {
-
-// splitmix64's finish (Steele et al. 2014): seeds that differ in one bit give unrelated ones.
-uint64_t mix(uint64_t value) {
-  value += 0x9e3779b97f4a7c15;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-  return value ^ (value >> 31);
-}
-
-uint64_t number_of(const std::string& name) {  // FNV-1a, the same everywhere
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const auto letter : name) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
-  return hash;
-}
-
-}  // namespace
-
 LaneDropout::LaneDropout(const std::vector<LaneSpec>& lanes) {
   for (const auto& lane : lanes) {
     lanes_.push_back({lane.number("dropout", 0), lane.seed});
@@ -36,7 +20,7 @@ LaneDropout::LaneDropout(const std::vector<LaneSpec>& lanes) {
 std::function<at::Tensor(int64_t rows)> LaneDropout::mask(const std::string& module, int64_t width) const {
   if (std::all_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.share == 0; }))
     return nullptr;
-  const uint64_t place = mix(number_of(module) + static_cast<uint64_t>(step_));
+  const uint64_t place = mix(hash_of(module) + static_cast<uint64_t>(step_));
   return [lanes = lanes_, place, width](int64_t rows) {
     auto mask = at::ones({static_cast<int64_t>(lanes.size()), rows, width}, at::kFloat);
     for (size_t k = 0; k < lanes.size(); ++k) {

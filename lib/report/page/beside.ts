@@ -9,12 +9,12 @@ import {
   kAxis,
   kLabelBelow,
   kTip,
+  layerAxis,
   nothing,
   scoreName,
   short,
   spoken,
   ticksOf,
-  wholeTicks,
 } from './frame.js';
 import {
   best,
@@ -171,17 +171,7 @@ export function measureCurves(measure: PageMeasure, series: Series[], choices: C
   const points = lines.flatMap(({ points }) => points);
   const svg = Plot.plot({
     ...frame(width, heightOf(width), `${measure.title} over layers`),
-    x: {
-      ...kAxis,
-      label: 'layer',
-      ...kLabelBelow,
-      ticks: wholeTicks(
-        width,
-        points.map(({ layer }) => layer),
-      ),
-      tickFormat: 'd',
-      inset: 6,
-    },
+    x: layerAxis(width, points),
     y: { ...kAxis, label: measure.title, grid: true, nice: true },
     marks: [
       ...(measure.chance === null

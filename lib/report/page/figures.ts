@@ -2,7 +2,7 @@
 import * as Plot from '@observablehq/plot';
 import type { PageData, PageRun, PageSet } from '../types.js';
 import { number } from './dom.js';
-import { type Figure, frame, kAxis, kLabelBelow, kTip, roomy, spoken, wholeTicks } from './frame.js';
+import { type Figure, frame, kAxis, kLabelBelow, kTip, layerAxis, roomy, spoken, wholeTicks } from './frame.js';
 import { best, type Choices, ceilingOf, controlsOf, curve, kScores, type Series, shortName } from './series.js';
 
 /** Scores over layers, a line a series, with bands, controls and the ceiling. */
@@ -17,17 +17,7 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
   const withCeiling = choices.ceiling && Number.isFinite(ceiling);
   const svg = Plot.plot({
     ...frame(width, Math.max(260, Math.min(420, width * 0.55)), `${scoreName} over layers`),
-    x: {
-      ...kAxis,
-      label: 'layer (0: static embedding)',
-      ...kLabelBelow,
-      ticks: wholeTicks(
-        width,
-        all.map(({ layer }) => layer),
-      ),
-      tickFormat: 'd',
-      inset: 6,
-    },
+    x: layerAxis(width, all, 'layer (0: static embedding)'),
     y: { ...kAxis, label: scoreName, grid: true, nice: true, zero: true },
     marks: [
       Plot.ruleY([0], { stroke: 'var(--line)' }),

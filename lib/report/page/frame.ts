@@ -59,6 +59,15 @@ export function wholeTicks(width: number, values: readonly number[]): number {
   return Math.max(1, Math.min(ticksOf(width), Math.max(...values) - Math.min(...values)));
 }
 
+/** The axis of layers. */
+export function layerAxis(width: number, points: readonly { layer: number }[], label = 'layer'): Plot.ScaleOptions {
+  const ticks = wholeTicks(
+    width,
+    points.map(({ layer }) => layer),
+  );
+  return { ...kAxis, label, ...kLabelBelow, ticks, tickFormat: 'd', inset: 6 };
+}
+
 /** Looks of the note beside the pointer. */
 export const kTip = { fill: 'var(--panel)', stroke: 'var(--line)' };
 

@@ -2,7 +2,7 @@
 import * as Plot from '@observablehq/plot';
 import type { PageData, PageDifference } from '../types.js';
 import { number } from './dom.js';
-import { type Figure, frame, heightOf, kAxis, kLabelBelow, kTip, nothing, spoken, wholeTicks } from './frame.js';
+import { type Figure, frame, heightOf, kAxis, kTip, layerAxis, nothing, spoken } from './frame.js';
 import type { Choices, Series } from './series.js';
 
 const kAlpha = 0.05;
@@ -21,17 +21,7 @@ export function gains(data: PageData, series: Series[], choices: Choices, width:
   const points = lines.flatMap(({ each, points }) => points.map((point) => ({ ...point, line: each.title })));
   const svg = Plot.plot({
     ...frame(width, heightOf(width), 'Difference in r to the untuned model over layers'),
-    x: {
-      ...kAxis,
-      label: 'layer',
-      ...kLabelBelow,
-      ticks: wholeTicks(
-        width,
-        points.map(({ layer }) => layer),
-      ),
-      tickFormat: 'd',
-      inset: 6,
-    },
+    x: layerAxis(width, points),
     y: { ...kAxis, label: 'difference in r', grid: true, nice: true },
     marks: [
       Plot.ruleY([0], { stroke: 'currentColor' }),
