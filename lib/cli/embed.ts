@@ -1,4 +1,5 @@
 /** `cortune embed`: hidden states of every layer for a list of stimuli. */
+
 import { resolve } from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { readTexts } from '../data/formats/index.js';
@@ -10,6 +11,7 @@ import { native } from '../native/load.js';
 import type { Tensor } from '../tensor.js';
 import { loadAdapter } from '../tune/adapter.js';
 import { parseLayers } from './layers.js';
+import { kAdapterOption, kModelOption } from './model-options.js';
 import { type CommandContext, type CommonOptions, runCommand } from './output.js';
 import { checkFile } from './places.js';
 
@@ -100,11 +102,7 @@ export const command: CommandModule<object, Options> = {
   describe: 'Hidden states of every layer for a list of stimuli',
   builder: (yargs) =>
     yargs
-      .option('model', {
-        type: 'string',
-        demandOption: true,
-        describe: 'Folder, .gguf file, Hub id or known name; `untrained:NAME` for random weights',
-      })
+      .option('model', kModelOption)
       .option('stimuli', {
         type: 'string',
         demandOption: true,
@@ -130,7 +128,7 @@ export const command: CommandModule<object, Options> = {
         default: 'none' as const,
         describe: 'Each text alone, or after all before it in its passage',
       })
-      .option('adapter', { type: 'string', describe: 'Folder of a PEFT adapter to put on the model' })
+      .option('adapter', kAdapterOption)
       .option('seed', { type: 'number', default: 0, describe: 'Of the random weights of an untrained model' })
       .option('out', {
         type: 'string',

@@ -1,4 +1,5 @@
 /** `cortune generate`: what a model, or an adapter on it, writes after prompts. */
+
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
@@ -8,6 +9,7 @@ import { type GeneratedText, type GenerateOptions, generate } from '../generate/
 import { loadModel } from '../model/load.js';
 import { precisionOf } from '../precision.js';
 import { loadAdapter } from '../tune/adapter.js';
+import { kAdapterOption, kModelOption } from './model-options.js';
 import { type CommandContext, type CommonOptions, runCommand } from './output.js';
 import { checkFile } from './places.js';
 
@@ -84,15 +86,11 @@ export const command: CommandModule<object, Options> = {
   describe: 'What a model writes after prompts: greedily, by beams, or drawn',
   builder: (yargs) =>
     yargs
-      .option('model', {
-        type: 'string',
-        demandOption: true,
-        describe: 'Folder, .gguf file, Hub id or known name; `untrained:NAME` for random weights',
-      })
+      .option('model', kModelOption)
       .option('prompt', { type: 'string', array: true, nargs: 1, describe: 'A prompt; may be given several times' })
       .option('file', { type: 'string', describe: 'Prompts: .txt (one a line), or .jsonl, .csv, .tsv with --column' })
       .option('column', { type: 'string', describe: 'Column of the prompts (default `prompt`)' })
-      .option('adapter', { type: 'string', describe: 'Folder of a PEFT adapter to put on the model' })
+      .option('adapter', kAdapterOption)
       .option('max-new-tokens', { type: 'number', default: 64, describe: 'Tokens of each text at most' })
       .option('stop', { type: 'string', array: true, nargs: 1, describe: 'Ends a text; \\n is a line end' })
       .option('beams', { type: 'number', describe: 'Beam search with so many beams' })

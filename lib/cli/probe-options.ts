@@ -1,4 +1,5 @@
 /** What the commands that look into models share: the model with its adapter, the items, and where pictures and tables go. */
+
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expected } from '../errors.js';
@@ -7,6 +8,7 @@ import type { ProbeItem, ProbeOptions } from '../probe/items.js';
 import { readItems } from '../probe/read-items.js';
 import { ioError } from '../study/atomic.js';
 import { loadAdapter } from '../tune/adapter.js';
+import { kAdapterOption, kModelOption } from './model-options.js';
 import type { CommandContext } from './output.js';
 
 export interface ProbeCommand {
@@ -20,11 +22,7 @@ export interface ProbeCommand {
 }
 
 export const kProbeOptions = {
-  model: {
-    type: 'string',
-    demandOption: true,
-    describe: 'Folder, .gguf file, Hub id or known name; `untrained:NAME` for random weights',
-  },
+  model: kModelOption,
   items: {
     type: 'string',
     demandOption: true,
@@ -37,7 +35,7 @@ export const kProbeOptions = {
     describe: 'Take items whose variable has this value: NAME=VALUE, several for all of them',
   },
   limit: { type: 'number', describe: 'Items to take at most, the first ones' },
-  adapter: { type: 'string', describe: 'Folder of a PEFT adapter to put on the model' },
+  adapter: kAdapterOption,
   seed: { type: 'number', default: 0, describe: 'Of the random weights of an untrained model, and of what is drawn' },
   out: { type: 'string', describe: 'Folder to write tables (CSV, JSON) and pictures (SVG) into' },
 } as const;

@@ -1,10 +1,12 @@
 /** The options of `cortune tune`. */
+
 import type { Argv } from 'yargs';
 import { kPrecisions } from '../precision.js';
 import { kObjectives, kPackings, type Objective, type Packing } from '../tune/examples.js';
 import { kMethods } from '../tune/methods.js';
 import type { ReadExamplesOptions } from '../tune/read-examples.js';
 import { kSchedules } from '../tune/schedule.js';
+import { kModelOption } from './model-options.js';
 import type { CommonOptions } from './output.js';
 import type { GridOptions } from './tune-grid.js';
 
@@ -37,11 +39,7 @@ const kLists = 'a comma list is a grid';
 /** Adds them to a command. */
 export function tuneOptions(yargs: Argv): Argv<TuneCommandOptions> {
   return yargs
-    .option('model', {
-      type: 'string',
-      demandOption: true,
-      describe: 'Folder, .gguf file, Hub id or known name; `untrained:NAME` for random weights',
-    })
+    .option('model', kModelOption)
     .option('text', {
       type: 'string',
       demandOption: true,

@@ -23,7 +23,7 @@ import {
 } from './method-goldens.js';
 import { pack, take } from './run-model.js';
 import type { PlainTensors } from './safetensors.js';
-import { forLanes } from './tuning.js';
+import { forLanes, kPlainTraining } from './tuning.js';
 
 /** The sequences numbered `rows` and what is to be predicted in the place of each token. */
 export function examplesOf(model: Model, golden: MethodGoldens, rows?: readonly number[]): PackedExamples {
@@ -84,15 +84,8 @@ export function argsOf(
     ...examplesOf(model, golden),
     order: Int32Array.from(data.order.flat()),
     steps,
-    passes: 1,
-    together: 0,
+    ...kPlainTraining,
     batch,
-    checkpointing: false,
-    precision: 'fp32',
-    every: 0,
-    patience: 0,
-    rungs: new Int32Array(0),
-    keep: new Int32Array(0),
     beta1,
     beta2,
     eps,

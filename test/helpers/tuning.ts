@@ -36,6 +36,21 @@ export async function peftLane(model: Model, name: string, golden: TuneGolden, a
   }
 }
 
+/** One pass an update, all lanes together, nothing in between; AdamW as torch has it. */
+export const kPlainTraining = {
+  passes: 1,
+  together: 0,
+  checkpointing: false,
+  precision: 'fp32',
+  every: 0,
+  patience: 0,
+  rungs: new Int32Array(0),
+  keep: new Int32Array(0),
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+} satisfies Partial<TuneArgs>;
+
 /** The arguments of a tuning run over the golden's ten batches. */
 export function tuneArgs(
   model: Model,
@@ -52,15 +67,8 @@ export function tuneArgs(
     ),
     order: Int32Array.from(golden.order.flat()),
     steps: golden.order.length,
-    passes: 1,
-    together: 0,
+    ...kPlainTraining,
     batch: golden.order[0]!.length,
-    checkpointing: false,
-    precision: 'fp32',
-    every: 0,
-    patience: 0,
-    rungs: new Int32Array(0),
-    keep: new Int32Array(0),
     beta1: golden.beta1,
     beta2: golden.beta2,
     eps: golden.eps,

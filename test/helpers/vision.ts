@@ -15,7 +15,7 @@ import type {
   TuneArgs,
 } from '../../lib/native/types.js';
 import { type PlainTensor, type PlainTensors, readPlain } from './safetensors.js';
-import { allParameters } from './tuning.js';
+import { allParameters, kPlainTraining } from './tuning.js';
 
 export const kVisionModels = ['vit', 'deit', 'dinov2', 'dinov2-registers'] as const;
 export type VisionModel = (typeof kVisionModels)[number];
@@ -144,18 +144,8 @@ export function visionTuneArgs(
     from,
     order: Int32Array.from({ length: steps * batch }, (_, i) => i % batch),
     steps,
-    passes: 1,
+    ...kPlainTraining,
     batch,
-    together: 0,
-    checkpointing: false,
-    precision: 'fp32',
-    every: 0,
-    patience: 0,
-    rungs: new Int32Array(0),
-    keep: new Int32Array(0),
-    beta1: 0.9,
-    beta2: 0.999,
-    eps: 1e-8,
     clip: golden.clip,
     schedule: new Float64Array(steps * lanes).fill(1),
   };

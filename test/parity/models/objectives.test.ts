@@ -16,7 +16,7 @@ import { pack } from '../../helpers/run-model.js';
 import { readPlain } from '../../helpers/safetensors.js';
 import { temporaryFolder } from '../../helpers/temporary.js';
 import { tinyModel } from '../../helpers/tiny-models.js';
-import { forLanes, lossesOf, runTune } from '../../helpers/tuning.js';
+import { forLanes, kPlainTraining, lossesOf, runTune } from '../../helpers/tuning.js';
 
 const kDir = fileURLToPath(new URL('../../fixtures/objectives', import.meta.url));
 const kTemporary = temporaryFolder();
@@ -142,18 +142,8 @@ it('masked tokens: has the ten losses of peft', async () => {
     labels,
     order: Int32Array.from({ length: kSteps * examples.length }, (_, i) => i % examples.length),
     steps: kSteps,
-    passes: 1,
-    together: 0,
+    ...kPlainTraining,
     batch: examples.length,
-    checkpointing: false,
-    precision: 'fp32',
-    every: 0,
-    patience: 0,
-    rungs: new Int32Array(0),
-    keep: new Int32Array(0),
-    beta1: 0.9,
-    beta2: 0.999,
-    eps: 1e-8,
     clip,
     schedule: forLanes(new Array<number>(kSteps).fill(1), 1),
   });
