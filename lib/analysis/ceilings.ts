@@ -1,7 +1,9 @@
 /** Noise ceilings beside those of lib/data/ceiling.ts: from repetitions, from halves, extrapolated to many subjects; and intervals. */
+
 import { groupCeiling, interSubjectCeilings, pearson } from '../data/ceiling.js';
 import { zscore } from '../data/detrend.js';
 import { expected } from '../errors.js';
+import { meanOfKnown } from '../numbers.js';
 import { Random } from '../random.js';
 import { type Courses, checkCourses, meanCourse } from './courses.js';
 import { extrapolatedCeiling } from './extrapolate.js';
@@ -104,7 +106,7 @@ export type CeilingEstimator = (courses: Courses) => number;
 /** The estimators by name: what one number each gives for the courses of a region. */
 export const kCeilings = {
   /** Mean over subjects of the leave-one-out inter-subject correlation. */
-  'inter-subject': (courses: Courses) => meanOf(interSubjectCeilings(courses)),
+  'inter-subject': (courses: Courses) => meanOfKnown(interSubjectCeilings(courses)),
   /** Of the mean over subjects, from pairwise correlations. */
   group: groupCeiling,
   'split-half': (courses: Courses) => splitHalf(courses).ceiling,
@@ -163,9 +165,4 @@ export function groupCeilingOverSubjects(courses: Courses, options: CeilingOptio
     return rho > 0 ? Math.sqrt((N * rho) / (1 + (N - 1) * rho)) : Number.NaN;
   });
   return { value: groupCeiling(courses), ...percentiles(values, level) };
-}
-
-function meanOf(values: ArrayLike<number>): number {
-  const known = Array.from(values).filter((value) => !Number.isNaN(value));
-  return known.length === 0 ? Number.NaN : known.reduce((sum, value) => sum + value, 0) / known.length;
 }

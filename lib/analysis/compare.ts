@@ -1,5 +1,7 @@
 /** Comparing runs of a study: the same subjects or regions under two ways of tuning. */
+
 import { CortuneError } from '../errors.js';
+import { meanOfKnown } from '../numbers.js';
 import { bootstrapMean, type EffectSizes, effectSizes, signFlipTest, wilcoxon } from './paired.js';
 import type { Interval } from './resample.js';
 
@@ -37,19 +39,13 @@ export function chosenScores(run: ComparedRun, choice: LayerChoice): Float64Arra
       const others: number[] = [];
       for (let f = 0; f < run.folds; f++)
         if (f !== fold || run.folds === 1) for (let c = 0; c < t; c++) others.push(at(l, f, c));
-      const mean = meanOf(others);
+      const mean = meanOfKnown(others);
       if (mean > most) [best, most] = [l, mean];
     }
     return best;
   };
   const layers = Array.from({ length: run.folds }, (_, f) => layerOf(f));
-  return Float64Array.from({ length: t }, (_, c) => meanOf(layers.map((l, f) => at(l, f, c))));
-}
-
-/** Means over finite values; NaN without any. */
-function meanOf(values: readonly number[]): number {
-  const known = values.filter((value) => !Number.isNaN(value));
-  return known.length === 0 ? Number.NaN : known.reduce((sum, value) => sum + value, 0) / known.length;
+  return Float64Array.from({ length: t }, (_, c) => meanOfKnown(layers.map((l, f) => at(l, f, c))));
 }
 
 export interface Comparison {
@@ -94,7 +90,7 @@ export function compareScores(
   }
   // A region may have several targets: its voxels.
   const of = (values: Float64Array, subject: string, roi: string) =>
-    meanOf((members.get(`${subject}\0${roi}`) ?? []).map((t) => values[t]!));
+    meanOfKnown((members.get(`${subject}\0${roi}`) ?? []).map((t) => values[t]!));
   const rows =
     over === 'subjects'
       ? people
@@ -103,7 +99,7 @@ export function compareScores(
       : targets.map((_, c) => [run[c]! - baseline[c]!]).filter(([value]) => Number.isFinite(value));
   if (rows.length < 2)
     throw new CortuneError('ERR_DATA', `Expected at least 2 ${over} with scores in both runs, got ${rows.length}.`);
-  const means = rows.map((row) => meanOf(row));
+  const means = rows.map((row) => meanOfKnown(row));
   const test = signFlipTest(
     rows.map((row, i) => [means[i]!, ...(over === 'subjects' ? row : [])]),
     { permutations, seed },
@@ -113,8 +109,8 @@ export function compareScores(
   const included = targets.map((target) => over === 'targets' || target.subject !== 'mean');
   return {
     over,
-    score: meanOf([...run].filter((_, c) => included[c])),
-    baseline: meanOf([...baseline].filter((_, c) => included[c])),
+    score: meanOfKnown([...run].filter((_, c) => included[c])),
+    baseline: meanOfKnown([...baseline].filter((_, c) => included[c])),
     difference: bootstrapMean(means, { seed, level }),
     effect: effectSizes(means),
     p: test.p[0]!,

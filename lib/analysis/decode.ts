@@ -1,8 +1,10 @@
 /** Decoding: embeddings predicted from responses by the same ridge engine, and how well rows are told apart by them. */
+
 import type { Matrix } from '../data/types.js';
 import { type EncodeOptions, encode, foldRows } from '../encode/encode.js';
 import { CortuneError, expected } from '../errors.js';
 import type { FoldRows } from '../native/types.js';
+import { meanOfKnown } from '../numbers.js';
 import { Tensor } from '../tensor.js';
 import { type MatchOptions, type MatchScore, matchRows } from './match.js';
 
@@ -109,7 +111,7 @@ export async function decode(responses: Matrix, embeddings: Tensor, options: Dec
   return {
     layers: scores.map((score, l) => ({
       layer: layers[l]!,
-      r: meanR(found.layers[0]!.targets.slice(l * p, (l + 1) * p)),
+      r: meanOfKnown(found.layers[0]!.targets.slice(l * p, (l + 1) * p).map((target) => target.r)),
       ...score,
     })),
     rows: rows.length,
@@ -143,11 +145,6 @@ function labelOf(
   if (within === 'group') return (row) => groups![row]!;
   const fold = new Map(folds.flatMap(({ test }, f) => [...test].map((row) => [row, f] as const)));
   return (row) => fold.get(row)!;
-}
-
-function meanR(targets: readonly { r: number }[]): number {
-  const known = targets.map(({ r }) => r).filter((r) => !Number.isNaN(r));
-  return known.length === 0 ? Number.NaN : known.reduce((sum, r) => sum + r, 0) / known.length;
 }
 
 /** [L, n, p] -> [n, L p]. */

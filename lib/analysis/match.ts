@@ -1,7 +1,9 @@
 /** Matching decoded rows with true ones: 2v2 accuracy, rank accuracy, identification. */
+
 import { expected } from '../errors.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
+import { meanOfKnown } from '../numbers.js';
 import type { Tensor } from '../tensor.js';
 import { type Exchange, parseExchange, rowOrders } from './surrogates.js';
 
@@ -84,8 +86,10 @@ export async function matchRows(predicted: Tensor, actual: Tensor, options: Matc
     return {
       twoVsTwo,
       pairs: found.pairs[l]!,
-      rankAccuracy: meanOf(ranks, (rank, i) => (sizes[i]! > 1 ? 1 - (rank - 1) / (sizes[i]! - 1) : Number.NaN)),
-      identification: meanOf(ranks, (rank) => (Number.isNaN(rank) ? rank : rank === 1 ? 1 : 0)),
+      rankAccuracy: meanOfKnown(
+        ranks.map((rank, i) => (sizes[i]! > 1 ? 1 - (rank - 1) / (sizes[i]! - 1) : Number.NaN)),
+      ),
+      identification: meanOfKnown(ranks.map((rank) => (Number.isNaN(rank) ? rank : rank === 1 ? 1 : 0))),
       ranks,
       baseline,
       p: permutations === 0 ? Number.NaN : pValue(twoVsTwo, baseline),
@@ -119,9 +123,4 @@ function groupSizes(groups: Int32Array, n: number): number[] {
   const counts = new Map<number, number>();
   for (const group of groups) counts.set(group, (counts.get(group) ?? 0) + 1);
   return Array.from(groups, (group) => counts.get(group)!);
-}
-
-function meanOf(values: Float64Array, map: (value: number, i: number) => number): number {
-  const mapped = [...values].map(map).filter((value) => !Number.isNaN(value));
-  return mapped.length === 0 ? Number.NaN : mapped.reduce((sum, value) => sum + value, 0) / mapped.length;
 }

@@ -1,5 +1,7 @@
 /** Paired comparisons: the same subjects (or targets) under two conditions, such as two ways of tuning. */
+
 import { expected } from '../errors.js';
+import { mean } from '../numbers.js';
 import { Random } from '../random.js';
 import { adjustFdr, adjustMaximum } from './multiple.js';
 import { normalTail } from './normal.js';
@@ -28,14 +30,14 @@ export interface EffectSizes {
 export function effectSizes(differences: ArrayLike<number>): EffectSizes {
   const d = finite(differences);
   const n = d.length;
-  const mean = meanOf(d);
-  const deviation = Math.sqrt(d.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1));
-  const dz = n > 1 && deviation > 0 ? mean / deviation : Number.NaN;
+  const centre = mean(d);
+  const deviation = Math.sqrt(d.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (n - 1));
+  const dz = n > 1 && deviation > 0 ? centre / deviation : Number.NaN;
   const { gain, loss } = rankSums(d);
   const sorted = Float64Array.from(d).sort();
   return {
     n,
-    mean,
+    mean: centre,
     median: n === 0 ? Number.NaN : (sorted[(n - 1) >> 1]! + sorted[n >> 1]!) / 2,
     dz,
     hedges: n > 2 ? dz * (1 - 3 / (4 * (n - 1) - 1)) : Number.NaN,
@@ -226,7 +228,7 @@ export function bootstrapMean(
     for (let i = 0; i < d.length; i++) sum += d[Math.floor(random.uniform() * d.length)]!;
     return sum / d.length;
   });
-  return { value: meanOf(d), ...percentiles(means, level) };
+  return { value: mean(d), ...percentiles(means, level) };
 }
 
 function checkAlternative(alternative: Alternative): void {
@@ -236,8 +238,4 @@ function checkAlternative(alternative: Alternative): void {
 
 function finite(values: ArrayLike<number>): Float64Array {
   return Float64Array.from(values).filter(Number.isFinite);
-}
-
-function meanOf(values: Float64Array): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

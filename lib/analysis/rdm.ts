@@ -5,6 +5,7 @@ import { zscore } from '../data/detrend.js';
 import { CortuneError, expected } from '../errors.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
+import { mean } from '../numbers.js';
 import { Tensor } from '../tensor.js';
 import { cosine, kendallTauA, ranks, spearman } from './ranks.js';
 
@@ -140,10 +141,6 @@ function sameSizes(subjects: readonly ArrayLike<number>[], least: number): void 
         'ERR_DATA',
         `Expected RDMs of the same stimuli, ${subjects[0]!.length} pairs, got ${rdm.length} for subject number ${s + 1}.`,
       );
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function oneOf(names: readonly string[]): string {

@@ -1,10 +1,12 @@
 /** `cortune decode`: embeddings, or labels, predicted from responses, region by region. */
+
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type Classified, classify } from '../analysis/classify.js';
 import { type Decoded, decode } from '../analysis/decode.js';
 import { parseExchange } from '../analysis/surrogates.js';
 import { type NamedMatrix, pickColumns, readTexts } from '../data/formats/index.js';
 import { expected } from '../errors.js';
+import { mean } from '../numbers.js';
 import { Tensor } from '../tensor.js';
 import { type FitOptions, fitSettings, kFitOptions } from './fit-options.js';
 import { kFeatureOptions, kResponseOptions, type ResponseOptions, readFeatures, readResponses } from './inputs.js';
@@ -112,7 +114,6 @@ async function toLabels(options: Options, regions: Regions, given: Given, ctx: C
   }
   const json = found.map(({ region, classified }) => {
     const { baseline, baselineBalanced, ...rest } = classified;
-    const mean = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
     return { region, ...rest, shuffled: mean(baseline), shuffledBalanced: mean(baselineBalanced) };
   });
   ctx.result({ regions: json }, () =>

@@ -1,4 +1,5 @@
 /** `cortune encode`: how well features predict responses, layer by layer, by cross-validated ridge. */
+
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { readMatrix } from '../data/formats/index.js';
 import { type EncodeScores, encode } from '../encode/encode.js';
@@ -7,6 +8,7 @@ import { meanOverFolds } from '../encode/scores.js';
 import { CortuneError } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
+import { mean } from '../numbers.js';
 import { Tensor } from '../tensor.js';
 import {
   type FitOptions,
@@ -106,13 +108,14 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
 function withMore({ layers, folds }: EncodeScores) {
   const { spearman, explained } = folds;
   if (!spearman && !explained) return layers;
-  const mean = (values: Float64Array | undefined, l: number, t: number) => values && meanOverFolds(folds, values, l, t);
+  const overFolds = (values: Float64Array | undefined, l: number, t: number) =>
+    values && meanOverFolds(folds, values, l, t);
   return layers.map(({ layer, targets }, l) => ({
     layer,
     targets: targets.map((target, t) => ({
       ...target,
-      ...(spearman && { spearman: mean(spearman, l, t) }),
-      ...(explained && { explained: mean(explained, l, t) }),
+      ...(spearman && { spearman: overFolds(spearman, l, t) }),
+      ...(explained && { explained: overFolds(explained, l, t) }),
     })),
   }));
 }
@@ -130,10 +133,15 @@ function describe(scores: EncodeScores): string {
     )}`;
   const rows = scores.layers.map(({ layer, targets }) => {
     const scored = targets.filter(({ r }) => !Number.isNaN(r)).sort((a, b) => a.r - b.r);
-    const mean = scored.reduce((sum, { r }) => sum + r, 0) / scored.length;
     const best = scored.at(-1);
     const median = scored[Math.floor(scored.length / 2)]?.r ?? Number.NaN;
-    return [layer, decimals(mean), decimals(median), decimals(best?.r ?? Number.NaN), best?.name];
+    return [
+      layer,
+      decimals(mean(scored.map(({ r }) => r))),
+      decimals(median),
+      decimals(best?.r ?? Number.NaN),
+      best?.name,
+    ];
   });
   return `${title}, over ${names.length} targets (--json prints each)\n\n${table(['layer', 'mean', 'median', 'best', 'best target'], rows)}`;
 }

@@ -1,9 +1,11 @@
 /** `cortune score`: predicted texts against references. */
+
 import { extname } from 'node:path';
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { readRecords } from '../data/formats/records.js';
 import { CortuneError, expected, show } from '../errors.js';
 import { loadModel } from '../model/load.js';
+import { mean } from '../numbers.js';
 import { exactMatch, tokenF1 } from '../tasks/scores/answers.js';
 import { bertScore } from '../tasks/scores/bert-score.js';
 import { bleu } from '../tasks/scores/bleu.js';
@@ -27,7 +29,6 @@ interface Options extends CommonOptions {
 type Texts = readonly string[];
 type Lists = readonly Texts[];
 
-const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const over = (predictions: Texts, golds: Lists, score: (text: string, golds: Texts) => number) =>
   mean(predictions.map((text, i) => score(text, golds[i]!)));
 

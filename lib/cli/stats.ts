@@ -1,4 +1,5 @@
 /** `cortune stats`: encoding scores with permutation p-values that respect autocorrelation, corrections and intervals. */
+
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { kRefits, type Refit } from '../analysis/refit.js';
 import { type Significance, significance } from '../analysis/significance.js';
@@ -7,6 +8,7 @@ import { type UniqueVariance, uniqueVariance } from '../analysis/unique.js';
 import { readMatrix } from '../data/formats/index.js';
 import type { Matrix } from '../data/types.js';
 import { type EncodeOptions, type EncodeScores, encode, foldRows } from '../encode/encode.js';
+import { meanOfKnown } from '../numbers.js';
 import type { Tensor } from '../tensor.js';
 import { type FitOptions, fitSettings, kFitOptions } from './fit-options.js';
 import {
@@ -98,13 +100,12 @@ async function againstControls(
 }
 
 function describeParts({ layers }: UniqueVariance): string {
-  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const keys = ['model', 'controls', 'joint', 'unique', 'shared'] as const;
   return `Held-out R2 (mean over targets), alone and together; unique: joint less controls\n\n${table(
     ['layer', ...keys],
     layers.map(({ layer, targets }) => [
       String(layer),
-      ...keys.map((key) => decimals(mean(targets.map((each) => each[key]).filter((value) => !Number.isNaN(value))))),
+      ...keys.map((key) => decimals(meanOfKnown(targets.map((each) => each[key])))),
     ]),
   )}`;
 }
@@ -157,10 +158,8 @@ function describe(
       ),
     )}`;
   const rows = layers.map(({ layer, targets }) => {
-    const known = targets.filter(({ r }) => !Number.isNaN(r));
-    const mean = known.reduce((sum, { r }) => sum + r, 0) / known.length;
     const below = (key: 'p' | 'fdr' | 'pMax') => targets.filter((each) => each[key] <= 0.05).length;
-    return [String(layer), decimals(mean), below('p'), below('fdr'), below('pMax')];
+    return [String(layer), decimals(meanOfKnown(targets.map(({ r }) => r))), below('p'), below('fdr'), below('pMax')];
   });
   return `${title}\nTargets of ${layers[0]!.targets.length} with p of at most 0.05 (--json prints each)\n\n${table(
     ['layer', 'mean r', 'p', 'p FDR', 'p max'],

@@ -1,5 +1,7 @@
 /** Noise ceilings: the highest Pearson r a perfect model could reach, estimated from how well subjects agree. */
+
 import { CortuneError, expected } from '../errors.js';
+import { mean } from '../numbers.js';
 import { zscore } from './detrend.js';
 
 /**
@@ -88,12 +90,6 @@ export function meanPairwiseR(courses: readonly ArrayLike<number>[]): { rho: num
     squares += sum * sum;
   }
   return { rho: (squares / rows - subjects) / (subjects * (subjects - 1)), subjects };
-}
-
-function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
 }
 
 /** Sum of squares below which n values around `centre` are one repeated number. */

@@ -1,11 +1,13 @@
 /** What can be read linearly from hidden states: each variable of the items, at every token position and layer, against shuffled labels. */
 
+import { pearson } from '../data/ceiling.js';
 import { encode } from '../encode/encode.js';
 import { makeFolds, parseFolds } from '../encode/folds.js';
 import { CortuneError, expected } from '../errors.js';
 import type { Model } from '../model/load.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
+import { mean, sum } from '../numbers.js';
 import { Random } from '../random.js';
 import { Tensor } from '../tensor.js';
 import { alignedItems } from './aligned.js';
@@ -245,9 +247,12 @@ function placeScore(
     const at = (row: number, j: number) => predictions[(layer * rows + row) * columns + s * width + column.first + j]!;
     const truth = Array.from(test, (row) => column.values[orders[s]?.[row] ?? row]!);
     if (column.kind === 'numbers')
-      return pearson(
-        Array.from(test, (row) => at(row, 0)),
-        truth,
+      // Where either does not vary it says nothing.
+      return (
+        pearson(
+          Array.from(test, (row) => at(row, 0)),
+          truth,
+        ) || 0
       );
     const said = Array.from(test, (row) => largest(Array.from(column.classes, (_, j) => at(row, j))));
     return balanced(said, truth);
@@ -265,27 +270,14 @@ const largest = (values: readonly number[]) => values.indexOf(Math.max(...values
 function balanced(said: readonly number[], truth: readonly number[]): number {
   const shares = [...new Set(truth)].map((k) => {
     const own = truth.flatMap((value, i) => (value === k ? [said[i] === k ? 1 : 0] : []));
-    return own.reduce((sum: number, one) => sum + one, 0) / own.length;
+    return mean(own);
   });
-  return shares.reduce((sum, share) => sum + share, 0) / shares.length;
-}
-
-/** 0 where either does not vary: a state that is the same for all items says nothing. */
-function pearson(a: readonly number[], b: readonly number[]): number {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [ma, mb] = [mean(a), mean(b)];
-  let [ab, aa, bb] = [0, 0, 0];
-  for (const [i, value] of a.entries()) {
-    ab += (value - ma) * (b[i]! - mb);
-    aa += (value - ma) ** 2;
-    bb += (b[i]! - mb) ** 2;
-  }
-  return aa > 0 && bb > 0 ? ab / Math.sqrt(aa * bb) : 0;
+  return mean(shares);
 }
 
 /** Mean and standard deviation; NaN for none. */
 function momentsOf(values: readonly number[]): [number, number] {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const square = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1);
-  return [mean, Math.sqrt(square)];
+  const centre = mean(values);
+  const square = sum(values.map((value) => (value - centre) ** 2)) / Math.max(1, values.length - 1);
+  return [centre, Math.sqrt(square)];
 }

@@ -2,8 +2,9 @@
 import { subjectLabel } from '../data/responses.js';
 import type { Space } from '../data/space.js';
 import type { Target } from '../data/types.js';
+import { meanOfFinite } from '../numbers.js';
 import type { Scores } from '../study/records.js';
-import { mean, summaryTargets } from '../study/results.js';
+import { summaryTargets } from '../study/results.js';
 import { stretchesOf } from '../study/spaces.js';
 import type { PageBrain } from './types.js';
 
@@ -62,12 +63,12 @@ function membersOf({ columns, subjects }: Space, targets: readonly Target[], fir
 /** r of each place at the layer that is best on average. */
 function bestMap(scores: Scores, columns: readonly number[], members: readonly number[][]): Float64Array {
   const [t, group] = [scores.targets.length, summaryTargets(scores)];
-  const means = scores.layers.map((_, l) => mean(group.map((c) => scores.r[l * t + c]!)));
+  const means = scores.layers.map((_, l) => meanOfFinite(group.map((c) => scores.r[l * t + c]!)));
   const best = means.reduce((at, value, l) => (value > means[at]! || Number.isNaN(means[at]!) ? l : at), 0);
   return Float64Array.from(columns, (column) => {
     const all = members[column]!;
     const means = all.filter((c) => scores.targets[c]!.subject === 'mean');
-    return mean((means.length > 0 ? means : all).map((c) => scores.r[best * t + c]!));
+    return meanOfFinite((means.length > 0 ? means : all).map((c) => scores.r[best * t + c]!));
   });
 }
 

@@ -1,9 +1,10 @@
 /** Results in the compact form that the report's page draws from. */
 import type { Target } from '../data/types.js';
+import { meanOfFinite } from '../numbers.js';
 import { canonicalJson } from '../study/hash.js';
 import { methodTitle } from '../study/plan.js';
 import type { DecodeRow, LabelRow, RsaRow, Scores } from '../study/records.js';
-import { mean, type ResultRun, type Results, summaryTargets } from '../study/results.js';
+import { type ResultRun, type Results, summaryTargets } from '../study/results.js';
 import { type BrainSet, brainsOf } from './brains.js';
 import { differencesOf } from './differences.js';
 import type { PageData, PageMeasure, PageRun, PageSet } from './types.js';
@@ -120,7 +121,7 @@ function grouped(values: readonly number[], { members }: Groups, t: number): Flo
   for (let l = 0; l < layers; l++)
     for (const [g, group] of members.entries())
       out[l * members.length + g] =
-        group.length === 1 ? values[l * t + group[0]!]! : mean(group.map((c) => values[l * t + c]!));
+        group.length === 1 ? values[l * t + group[0]!]! : meanOfFinite(group.map((c) => values[l * t + c]!));
   return out;
 }
 
@@ -215,7 +216,7 @@ function foldMeans(scores: Scores): Float64Array {
   const values = new Array<number>(group.length);
   for (let row = 0; row < out.length; row++) {
     for (let g = 0; g < group.length; g++) values[g] = scores.foldR[row * t + group[g]!]!;
-    out[row] = mean(values);
+    out[row] = meanOfFinite(values);
   }
   return out;
 }

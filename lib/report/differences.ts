@@ -1,6 +1,8 @@
 /** Tuned minus untuned, layer by layer and region by region, with tests over subjects. */
+
 import { adjustFdr } from '../analysis/multiple.js';
 import { signFlipTest } from '../analysis/paired.js';
+import { meanOfFinite } from '../numbers.js';
 import type { PageData, PageDifference, PageDifferences, PageRun, PageSet } from './types.js';
 
 /** Products that all sign flips of a report may take: some seconds. */
@@ -56,13 +58,8 @@ function meanOver(runs: PageRun[], at: (run: PageRun) => number): number {
   return runs.reduce((sum, run) => sum + at(run), 0) / runs.length;
 }
 
-function meanOf(values: number[]): number {
-  const finite = values.filter(Number.isFinite);
-  return finite.length === 0 ? Number.NaN : finite.reduce((sum, value) => sum + value, 0) / finite.length;
-}
-
 function errorOf(values: number[]): number {
-  const centre = meanOf(values);
+  const centre = meanOfFinite(values);
   const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
   return Math.sqrt(squares / (values.length - 1) / values.length);
 }
@@ -89,11 +86,11 @@ function overSubjects(
     meanOver(runs, (run) => run.r[l * t + c]!) - meanOver(untuned, (run) => run.r[l * t + c]!);
   const rows = members.map((ofSubject) =>
     Array.from({ length: L }, (_, l) => {
-      const each = ofSubject.map((targets) => meanOf(targets.map((c) => gain(l, c))));
-      return [meanOf(each), ...each.slice(0, shown)];
+      const each = ofSubject.map((targets) => meanOfFinite(targets.map((c) => gain(l, c))));
+      return [meanOfFinite(each), ...each.slice(0, shown)];
     }).flat(),
   );
-  const value = Float64Array.from({ length: L * columns }, (_, i) => meanOf(rows.map((row) => row[i]!)));
+  const value = Float64Array.from({ length: L * columns }, (_, i) => meanOfFinite(rows.map((row) => row[i]!)));
   const half = Float64Array.from({ length: L }, (_, l) => 1.96 * errorOf(rows.map((row) => row[l * columns]!)));
   // A column in which a subject has no score cannot be flipped.
   const whole = [...value.keys()].filter((i) => rows.every((row) => Number.isFinite(row[i]!)));
@@ -123,12 +120,12 @@ function overFolds(set: PageSet, runs: PageRun[], untuned: PageRun[], regions: s
   const group = set.targets.some(({ subject }) => subject === 'mean');
   const members = membersOf(set, regions, (subject) => !group || subject === 'mean');
   const gain = (l: number, targets: number[]) =>
-    meanOf(
+    meanOfFinite(
       targets.map((c) => meanOver(runs, (run) => run.r[l * t + c]!) - meanOver(untuned, (run) => run.r[l * t + c]!)),
     );
   const rows = layers.map((_, l) => {
     const each = members.map((targets) => gain(l, targets));
-    return [meanOf(each), ...(regions.length > kRegions ? [] : each)];
+    return [meanOfFinite(each), ...(regions.length > kRegions ? [] : each)];
   });
   const half = layers.map((_, l) =>
     errorOf(

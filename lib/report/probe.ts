@@ -1,4 +1,5 @@
 /** What was looked into: learning curves of tasks, variables decoded, heads ablated, attention maps, maps of states. Pictures are of lib/probe. */
+import { mean } from '../numbers.js';
 import { ablationSvg, decodedSvg } from '../probe/pictures.js';
 import { attentionSvg, headMapSvg, scatterSvg } from '../probe/svg.js';
 import type { Probed } from '../study/probe.js';
@@ -33,9 +34,8 @@ function decodedPart({ decode }: Probed): Html | null {
   const rows = decode.variables.map(({ name, kind, scores }) => {
     const best = scores.reduce((a, b) => (b.mean > a.mean ? b : a));
     const shuffled = scores.map((score) => score.shuffled);
-    const mean = shuffled.reduce((sum, value) => sum + value, 0) / shuffled.length;
     return html`<tr><th scope="row">${name}</th><td>${kind === 'classes' ? 'balanced accuracy' : 'r'}</td>
-      ${[best.mean, best.deviation, mean, Math.max(...shuffled)].map((value) => html`<td>${decimals(value)}</td>`)}
+      ${[best.mean, best.deviation, mean(shuffled), Math.max(...shuffled)].map((value) => html`<td>${decimals(value)}</td>`)}
       <td>${best.layer}</td><td>${decode.tokens[best.position]}</td></tr>`;
   });
   return html`<h3>Variables read from hidden states</h3>

@@ -1,7 +1,8 @@
 /** How well models do their tasks on held-out items: a table a task, rows of methods, columns of metrics. */
 
+import { meanOfFinite } from '../numbers.js';
 import { methodTitle } from '../study/plan.js';
-import { mean, type Results } from '../study/results.js';
+import type { Results } from '../study/results.js';
 import { isHigherBetter } from '../tasks/metrics.js';
 import { type Html, html } from './html.js';
 import { decimals } from './sections.js';
@@ -32,7 +33,7 @@ export function taskTables({ runs }: Pick<Results, 'runs'>): TaskTable[] {
     const rows = [...lines].map(([title, line]) => ({
       title,
       runs: Math.max(...[...line.values()].map((values) => values.length)),
-      values: [...metrics].map((metric) => mean(line.get(metric) ?? [])),
+      values: [...metrics].map((metric) => meanOfFinite(line.get(metric) ?? [])),
     }));
     const best = [...metrics].map((metric, m) => {
       const values = rows.map((row) => row.values[m]!).filter(Number.isFinite);

@@ -1,4 +1,5 @@
 /** Regions by task and method: how well each region is predicted, and predicts, after models learnt each task. */
+import { mean } from '../numbers.js';
 import { methodTitle } from '../study/plan.js';
 import type { Scores } from '../study/records.js';
 import type { ResultRun, Results, Summary } from '../study/results.js';
@@ -23,8 +24,6 @@ export interface RegionTable {
 
 /** Columns of a table at most. */
 const kColumns = 24;
-
-const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Values that belong to one region, of people where there are some, else of the mean over them. */
 function overPeople(entries: readonly { subject: string; value: number }[]): number {

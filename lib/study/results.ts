@@ -1,7 +1,9 @@
 /** Results as tables: every score as a row, and the methods x layers summary. */
+
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Space } from '../data/space.js';
 import { CortuneError } from '../errors.js';
+import { meanOfFinite } from '../numbers.js';
 import { methodTitle, runTitle } from './plan.js';
 import type { Probed } from './probe.js';
 import type { QualityRow, RunLabels, RunRecord, Scores, StudyRecord } from './records.js';
@@ -208,9 +210,9 @@ export function summaryRow({ record, title, scores }: Omit<ResultRun, 'losses' |
     return { ...head, ...none, error: record.error?.message };
   }
   const targets = summaryTargets(scores);
-  const r = scores.layers.map((_, l) => mean(targets.map((t) => scores.r[l * scores.targets.length + t]!)));
+  const r = scores.layers.map((_, l) => meanOfFinite(targets.map((t) => scores.r[l * scores.targets.length + t]!)));
   const best = r.reduce((at, value, l) => (value > r[at]! || Number.isNaN(r[at]!) ? l : at), 0);
-  const bestNormalized = r[best]! / mean(targets.map((t) => scores.ceilings[t]!));
+  const bestNormalized = r[best]! / meanOfFinite(targets.map((t) => scores.ceilings[t]!));
   return { ...head, layers: scores.layers, r, bestLayer: scores.layers[best]!, bestR: r[best]!, bestNormalized };
 }
 
@@ -232,7 +234,7 @@ function ceilingsOf(runs: readonly Pick<ResultRun, 'record' | 'scores'>[]): Summ
   const found = new Map<string, Summary['ceilings'][number]>();
   for (const { record, scores } of runs)
     if (scores && !found.has(record.data.hash)) {
-      const ceiling = mean(summaryTargets(scores).map((t) => scores.ceilings[t]!));
+      const ceiling = meanOfFinite(summaryTargets(scores).map((t) => scores.ceilings[t]!));
       found.set(record.data.hash, { data: record.labels.data ?? record.data.name, ceiling });
     }
   return [...found.values()];
@@ -245,10 +247,4 @@ export function ceilingText({ ceilings }: Summary): string | undefined {
   return known
     .map(({ data, ceiling }) => (ceilings.length > 1 ? `${data} ${ceiling.toFixed(3)}` : ceiling.toFixed(3)))
     .join(', ');
-}
-
-/** Mean of the finite values; NaN when there are none. */
-export function mean(values: readonly number[]): number {
-  const finite = values.filter(Number.isFinite);
-  return finite.length === 0 ? Number.NaN : finite.reduce((sum, value) => sum + value, 0) / finite.length;
 }

@@ -1,4 +1,5 @@
 /** Share of items answered rightly: the most likely class of a trained head. */
+import { sum } from '../../numbers.js';
 import type { Metric } from '../metric.js';
 
 export const accuracy: Metric<'likelihood'> = {
@@ -8,8 +9,5 @@ export const accuracy: Metric<'likelihood'> = {
   needs: 'likelihood',
   fits: ['classes'],
   byDefault: ['classes'],
-  score: ({ correct, counts }) => {
-    const right = correct.reduce((total, value) => total + value, 0);
-    return { value: right / counts.length, items: counts.length };
-  },
+  score: ({ correct, counts }) => ({ value: sum(correct) / counts.length, items: counts.length }),
 };

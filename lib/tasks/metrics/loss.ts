@@ -1,8 +1,8 @@
 /** Mean loss of what is to be predicted: nats a token (completions: of their tokens), nats an answer (classes), squared error (values). */
+import { sum } from '../../numbers.js';
 import type { Likelihood, Metric, MetricScore } from '../metric.js';
 
 export function meanLoss({ losses, counts }: Likelihood): MetricScore {
-  const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0);
   return { value: sum(losses) / sum(counts), items: sum(counts) };
 }
 

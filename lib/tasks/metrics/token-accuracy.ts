@@ -1,4 +1,5 @@
 /** Share of tokens that are the most likely one, given the true tokens before them; of completions, of their tokens alone. */
+import { sum } from '../../numbers.js';
 import type { Metric } from '../metric.js';
 
 export const tokenAccuracy: Metric<'likelihood'> = {
@@ -8,8 +9,5 @@ export const tokenAccuracy: Metric<'likelihood'> = {
   needs: 'likelihood',
   fits: ['texts', 'completions'],
   byDefault: ['completions'],
-  score: ({ correct, counts }) => {
-    const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0);
-    return { value: sum(correct) / sum(counts), items: sum(counts) };
-  },
+  score: ({ correct, counts }) => ({ value: sum(correct) / sum(counts), items: sum(counts) }),
 };
