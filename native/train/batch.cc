@@ -2,6 +2,7 @@
 #include "batch.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -15,6 +16,36 @@ void longest_first(std::vector<int32_t>& numbers, const Examples& examples) {
   std::stable_sort(numbers.begin(), numbers.end(), [&](int32_t a, int32_t b) {
     return examples.sequences[a].size() > examples.sequences[b].size();
   });
+}
+
+// One pass over some examples, longest first.
+struct Part {
+  std::vector<int32_t> numbers;  // of the examples
+  Pass pass;
+  ScoredRows scored;
+};
+
+// Hands all examples to `see`, in parts of as many as `size_of` says for the longest of them. Without a stage
+// no progress is told.
+void in_parts(const Model& model, const LaneSet* set, const Objective& objective, const Examples& examples,
+              bool half, const Task& task, const char* stage,
+              const std::function<int64_t(int64_t longest)>& size_of, const std::function<void(Part&)>& see) {
+  std::vector<int32_t> numbers(examples.sequences.size());
+  std::iota(numbers.begin(), numbers.end(), 0);
+  longest_first(numbers, examples);
+  const auto count = static_cast<int64_t>(numbers.size());
+  for (int64_t at = 0; at < count;) {
+    if (stage) task.progress(at, count, stage);
+    const auto longest = static_cast<int64_t>(examples.sequences[numbers[at]].size());
+    const auto end = std::min(count, at + size_of(longest));
+    std::vector<int32_t> own(numbers.begin() + at, numbers.begin() + end);
+    const auto batch = assemble(examples, own);
+    auto pass = model.pass(batch.sequences, set, half, batch.images);
+    auto scored = objective.select(model, pass, batch.labels);
+    Part part{std::move(own), std::move(pass), std::move(scored)};
+    see(part);
+    at = end;
+  }
 }
 
 }  // namespace
@@ -47,21 +78,16 @@ std::vector<double> evaluate(const Model& model, const LaneSet* set, const Objec
                              const Examples& examples, int64_t batch, bool half, const Task& task) {
   at::NoGradGuard no_grad;
   objective.check(model);
-  std::vector<int32_t> numbers(examples.sequences.size());
-  std::iota(numbers.begin(), numbers.end(), 0);
-  longest_first(numbers, examples);
   const int64_t lanes = set ? set->lanes() : 1;
   auto sums = at::zeros({lanes}, at::kDouble), counts = at::zeros({lanes}, at::kDouble);
-  for (size_t at = 0; at < numbers.size(); at += static_cast<size_t>(batch)) {
-    const auto end = std::min(numbers.size(), at + static_cast<size_t>(batch));
-    const auto part = assemble(examples, {numbers.begin() + at, numbers.begin() + end});
-    const auto pass = model.pass(part.sequences, set, half, part.images);
-    const auto scored = objective.select(model, pass, part.labels);
-    if (scored.counts.min().item<double>() == 0) continue;
-    const auto losses = objective.loss(model, pass, run_blocks(model, pass, false, task), scored);
-    sums += losses.to(at::kDouble) * scored.counts;
-    counts += scored.counts;
-  }
+  const auto size_of = [&](int64_t) { return batch; };
+  in_parts(model, set, objective, examples, half, task, nullptr, size_of, [&](Part& part) {
+    if (part.scored.counts.min().item<double>() == 0) return;
+    const auto losses =
+        objective.loss(model, part.pass, run_blocks(model, part.pass, false, task), part.scored);
+    sums += losses.to(at::kDouble) * part.scored.counts;
+    counts += part.scored.counts;
+  });
   if (counts.min().item<double>() == 0)
     fail(Code::kData, "Expected a text of at least two tokens, got none.");
   const auto means = (sums / counts).contiguous();
@@ -74,38 +100,29 @@ Judgements judge(const Model& model, const LaneSet* set, const Objective& object
   objective.check(model);
   check_examples(objective, examples);
   const size_t count = examples.sequences.size();
-  std::vector<int32_t> numbers(count);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  longest_first(numbers, examples);
   const int64_t lanes = set ? set->lanes() : 1;
   const bool of_tokens = objective.of_tokens();
   const std::vector<double> zeros(lanes * count, 0.0);
   Judgements all{zeros, zeros, zeros,
                  std::vector<double>(lanes * count, std::numeric_limits<double>::quiet_NaN())};
-  for (size_t at = 0; at < count;) {
-    task.progress(static_cast<int64_t>(at), static_cast<int64_t>(count), "evaluating");
-    const auto longest = static_cast<int64_t>(examples.sequences[numbers[at]].size());
-    const auto end = std::min(count, at + static_cast<size_t>(std::max<int64_t>(1, tokens / longest)));
-    const auto part = assemble(examples, {numbers.begin() + at, numbers.begin() + end});
-    const auto pass = model.pass(part.sequences, set, half, part.images);
-    const auto scored = objective.select(model, pass, part.labels);
-    if (scored.words > 0) {
-      const auto judged = objective.judge(model, pass, run_blocks(model, pass, false, task), scored);
-      const auto targets = scored.targets.narrow(0, 0, scored.words);
-      const auto correct = judged.said.eq(targets).to(at::kDouble).contiguous();
-      const auto said = judged.said.to(at::kDouble).contiguous(), losses = judged.losses.contiguous();
-      for (int64_t k = 0; k < lanes; ++k)
-        for (int64_t row = 0; row < scored.words; ++row) {
-          const auto place = k * static_cast<int64_t>(count) + numbers[at + scored.sequences[row]];
-          const auto from = k * scored.words + row;
-          all.losses[place] += losses.data_ptr<double>()[from];
-          all.rows[place] += 1;
-          all.correct[place] += correct.data_ptr<double>()[from];
-          if (!of_tokens) all.said[place] = said.data_ptr<double>()[from];
-        }
-    }
-    at = end;
-  }
+  const auto size_of = [&](int64_t longest) { return std::max<int64_t>(1, tokens / longest); };
+  in_parts(model, set, objective, examples, half, task, "evaluating", size_of, [&](Part& part) {
+    const auto& scored = part.scored;
+    if (scored.words == 0) return;
+    const auto judged = objective.judge(model, part.pass, run_blocks(model, part.pass, false, task), scored);
+    const auto targets = scored.targets.narrow(0, 0, scored.words);
+    const auto correct = judged.said.eq(targets).to(at::kDouble).contiguous();
+    const auto said = judged.said.to(at::kDouble).contiguous(), losses = judged.losses.contiguous();
+    for (int64_t k = 0; k < lanes; ++k)
+      for (int64_t row = 0; row < scored.words; ++row) {
+        const auto place = k * static_cast<int64_t>(count) + part.numbers[scored.sequences[row]];
+        const auto from = k * scored.words + row;
+        all.losses[place] += losses.data_ptr<double>()[from];
+        all.rows[place] += 1;
+        all.correct[place] += correct.data_ptr<double>()[from];
+        if (!of_tokens) all.said[place] = said.data_ptr<double>()[from];
+      }
+  });
   return all;
 }
 
@@ -114,19 +131,14 @@ at::Tensor predict(const Model& model, const LaneSet& set, const Objective& obje
   at::NoGradGuard no_grad;
   if (objective.of_tokens())
     fail(Code::kArgument, "Expected an objective of sequences (classification, regression) to predict with.");
-  std::vector<int32_t> numbers(examples.sequences.size());
-  std::iota(numbers.begin(), numbers.end(), 0);
-  longest_first(numbers, examples);
   std::vector<at::Tensor> parts;
-  for (size_t at = 0; at < numbers.size(); at += static_cast<size_t>(batch)) {
-    task.progress(static_cast<int64_t>(at), static_cast<int64_t>(numbers.size()), "predicting");
-    const auto end = std::min(numbers.size(), at + static_cast<size_t>(batch));
-    const auto part = assemble(examples, {numbers.begin() + at, numbers.begin() + end});
-    const auto pass = model.pass(part.sequences, &set, half, part.images);
-    const auto scored = objective.select(model, pass, part.labels);
-    const auto finished = run_blocks(model, pass, false, task);
-    parts.push_back(objective.outputs(model, pass, finished, scored));
-  }
+  std::vector<int32_t> numbers;  // of the examples, in the order of the parts
+  const auto size_of = [&](int64_t) { return batch; };
+  in_parts(model, &set, objective, examples, half, task, "predicting", size_of, [&](Part& part) {
+    const auto finished = run_blocks(model, part.pass, false, task);
+    parts.push_back(objective.outputs(model, part.pass, finished, part.scored));
+    numbers.insert(numbers.end(), part.numbers.begin(), part.numbers.end());
+  });
   const auto sorted = at::cat(parts, 1);
   auto outputs = at::empty_like(sorted);
   outputs.index_copy_(1, at::tensor(numbers, at::kInt).to(at::kLong), sorted);
