@@ -2,11 +2,16 @@
 
 import type { Matrix } from '../data/types.js';
 import { type EncodeOptions, encode, foldRows } from '../encode/encode.js';
+import { oneOf } from '../encode/options.js';
+import { type RefitPermutedOptions, refitPermuted } from '../encode/permute.js';
 import { CortuneError, expected } from '../errors.js';
 import type { FoldRows } from '../native/types.js';
 import { meanOfKnown } from '../numbers.js';
 import { Tensor } from '../tensor.js';
-import { type MatchOptions, type MatchScore, matchRows } from './match.js';
+import { groupNumbers, type MatchOptions, type MatchScore, matchRows } from './match.js';
+import { exchanges, type Refit } from './refit.js';
+import { count } from './resample.js';
+import { parseExchange } from './surrogates.js';
 
 export interface DecodeOptions
   extends Pick<
@@ -32,13 +37,16 @@ export interface DecodeOptions
   metric?: 'correlation' | 'cosine' | undefined;
   /** Compare rows with all others (default), or with those of the same test fold or group only. */
   within?: 'all' | 'fold' | 'group' | undefined;
-  /**
-   * Shuffles of the rows for the chance level; default 0. Nothing is fitted again, so p is somewhat too small where several folds are predicted
-   * from each other, most with `within` 'fold' (docs/statistics.md).
-   */
+  /** Shuffles of the rows for the chance level; default 0. */
   permutations?: number | undefined;
-  /** What is exchanged in a shuffle: `rows` (default), `block:ROWS` or `circular` for time courses. */
+  /** What is exchanged in a shuffle: `rows` (default), or `block:ROWS`, `circular` or `phase` for time courses. */
   exchange?: MatchOptions['exchange'];
+  /**
+   * What a shuffle is: 'fixed' (default), all rows of the embeddings exchanged within runs (`groups`) and decoded again, with the alphas that were
+   * chosen; 'reselect', with alphas chosen anew by inner folds; 'none', held-out rows exchanged (where `within` is given, within those) against
+   * the decoded rows as they are. That is cheap, and right for one test fold alone: several are predicted from each other, and p comes out too small.
+   */
+  refit?: Refit | 'none' | undefined;
   /** Of the shuffles; default 0. */
   seed?: number | undefined;
 }
@@ -67,11 +75,14 @@ export interface Decoded {
  * @throws what `encode` throws.
  */
 export async function decode(responses: Matrix, embeddings: Tensor, options: DecodeOptions = {}): Promise<Decoded> {
-  const { columns = 'zscore', within = 'all', metric, permutations, seed, signal, onProgress } = options;
+  const { columns = 'zscore', within = 'all', metric, permutations = 0, seed = 0, signal, onProgress } = options;
   if (columns !== 'zscore' && columns !== 'raw') throw expected('columns', '`zscore` or `raw`', columns);
   if (!['all', 'fold', 'group'].includes(within)) throw expected('within', '`all`, `fold` or `group`', within);
   if (within === 'group' && options.groups === undefined)
     throw expected('groups', 'given, to compare rows within them', options.groups, 'type');
+  const refit = oneOf('refit', options.refit, ['fixed', 'reselect', 'none']);
+  if (permutations !== 0) count('permutations', permutations);
+  const how = typeof options.exchange === 'object' ? options.exchange : parseExchange(options.exchange ?? 'rows');
   const shape = embeddings.shape.length === 2 ? [1, ...embeddings.shape] : [...embeddings.shape];
   const [L, n, p] = shape as [number, number, number];
   if (shape.length !== 3 || embeddings.size === 0)
@@ -82,42 +93,63 @@ export async function decode(responses: Matrix, embeddings: Tensor, options: Dec
   checkEmbeddings(values, n, p);
   const layers = options.layers ?? Array.from({ length: L }, (_, l) => l);
   if (layers.length !== L) throw expected('layers', `one for each of the ${L} layers`, layers);
+  const refitted = permutations > 0 && refit !== 'none';
+  const exchanged = refitted ? exchanges(how, n, options.groups, permutations, seed) : undefined;
   // [L, n, p] -> one response matrix [n, L p]: the responses are factored once for all layers.
-  const truth = sideBySide(values, L, n, p);
+  const truth = { data: sideBySide(values, L, n, p), rows: n, columns: L * p };
   const choosing = options.alphas === undefined || options.alphas.length > 1;
   const folds = foldRows(n, choosing, options);
+  const fitting = { ...options, folds, layers: undefined, names: undefined };
   using features = Tensor.from(responses.data, [1, n, responses.columns]);
-  const found = await encode(
-    features,
-    { data: truth, rows: n, columns: L * p },
-    { ...options, folds, layers: undefined, names: undefined, predictions: true },
-  );
+  const found = await encode(features, truth, { ...fitting, predictions: true });
   using predictions = found.predictions!;
   const rows = folds.flatMap(({ test }) => [...test]).sort((a, b) => a - b);
   const predicted = predictions.toArray();
-  if (columns === 'zscore') scaleByTraining(predicted, truth, folds, L * p);
+  const actual = columns === 'zscore' ? scaleByTraining(predicted, truth.data, folds, L * p) : truth.data;
   using a = Tensor.from(stacked(predicted, rows, L, p), [L, rows.length, p]);
-  using b = Tensor.from(stacked(truth, rows, L, p), [L, rows.length, p]);
-  const groups = within === 'all' ? undefined : rows.map(labelOf(within, folds, options.groups));
+  using b = Tensor.from(stacked(actual, rows, L, p), [L, rows.length, p]);
+  const labels = within === 'all' ? undefined : labelOf(within, folds, options.groups);
   const scores = await matchRows(a, b, {
-    metric,
-    groups,
-    permutations,
-    exchange: options.exchange,
-    seed,
-    signal,
-    onProgress,
+    ...{ metric, seed, signal, onProgress, groups: labels && rows.map((row) => labels(row)!) },
+    ...(!refitted && { permutations, exchange: how }),
   });
+  const places = labels && Array.from({ length: n }, (_, row) => labels(row) ?? '');
+  const match = {
+    ...{ columns: p, metric: metric ?? 'correlation', zscore: columns === 'zscore' },
+    groups: groupNumbers(places, n),
+  };
+  const chosen = refit === 'fixed' ? found.folds : undefined;
+  const again = { ...fitting, ...exchanged, chosen, match };
+  const nulls = exchanged && (await shuffles(features, truth, again, scores[0]!.pairs));
   return {
     layers: scores.map((score, l) => ({
       layer: layers[l]!,
       r: meanOfKnown(found.layers[0]!.targets.slice(l * p, (l + 1) * p).map((target) => target.r)),
       ...score,
+      ...nulls?.[l],
     })),
     rows: rows.length,
     folds: folds.length,
     warnings: found.warnings.filter((warning) => !warning.startsWith('No score')),
   };
+}
+
+/** 2v2 accuracies of every layer with all fits made again, and p: of the layer's own accuracy, computed as those are. */
+async function shuffles(
+  features: Tensor,
+  truth: Matrix,
+  options: RefitPermutedOptions,
+  pairs: number,
+): Promise<Pick<MatchScore, 'baseline' | 'p'>[]> {
+  const { observed, reached, scores } = await refitPermuted(features, truth, { ...options, keep: true });
+  using kept = scores!;
+  const [P, L] = kept.shape as [number, number];
+  const values = kept.toArray();
+  return Array.from(observed, (value, l) => ({
+    // Kept in float32, of which a count of pairs is the nearest whole number.
+    baseline: Float64Array.from({ length: P }, (_, k) => Math.round(values[k * L + l]! * pairs) / pairs),
+    p: Number.isNaN(value) ? Number.NaN : (1 + reached[l]!) / (1 + P),
+  }));
 }
 
 /** Is every column of every layer [n, p] the same in all rows? */
@@ -141,10 +173,10 @@ function labelOf(
   within: 'fold' | 'group',
   folds: readonly FoldRows[],
   groups: DecodeOptions['groups'],
-): (row: number) => string | number {
+): (row: number) => string | number | undefined {
   if (within === 'group') return (row) => groups![row]!;
   const fold = new Map(folds.flatMap(({ test }, f) => [...test].map((row) => [row, f] as const)));
-  return (row) => fold.get(row)!;
+  return (row) => fold.get(row);
 }
 
 /** [L, n, p] -> [n, L p]. */
@@ -165,13 +197,16 @@ function stacked(values: Float32Array, rows: readonly number[], L: number, p: nu
   return out;
 }
 
-/** Test rows of both, z-scored by the mean and deviation of the truth in the training rows; a constant column becomes 0. In place. */
+/**
+ * Test rows of both, z-scored by the mean and deviation of the truth in the training rows; a constant column becomes 0. Predictions are
+ * changed in place.
+ */
 function scaleByTraining(
   predicted: Float32Array,
   truth: Float32Array,
   folds: readonly FoldRows[],
   width: number,
-): void {
+): Float32Array {
   const scaled = truth.slice();
   for (const { train, test } of folds) {
     const { mean, scale } = moments(truth, train, width);
@@ -182,7 +217,7 @@ function scaleByTraining(
         scaled[at] = (truth[at]! - mean[c]!) * scale[c]!;
       }
   }
-  truth.set(scaled);
+  return scaled;
 }
 
 function moments(values: Float32Array, rows: Int32Array, width: number): { mean: Float64Array; scale: Float64Array } {

@@ -1,7 +1,7 @@
 /** Permutation tests that fit everything again, in every layer, with penalties kept or chosen anew. */
 import type { Matrix } from '../data/types.js';
 import { type EncodeOptions, encode } from '../encode/encode.js';
-import { type PhaseShifts, refitPermuted } from '../encode/permute.js';
+import { type PhaseShifts, type RefitPermutedOptions, refitPermuted } from '../encode/permute.js';
 import { responsesShape } from '../encode/responses.js';
 import type { FoldScores } from '../encode/scores.js';
 import { expected } from '../errors.js';
@@ -10,7 +10,7 @@ import type { Tensor } from '../tensor.js';
 import { groupNumbers } from './match.js';
 import { adjustFdr, adjustMaximum } from './multiple.js';
 import { count, type PermutationOptions } from './resample.js';
-import { parseExchange, rowOrders, runsOf, surrogatePhases } from './surrogates.js';
+import { type Exchange, parseExchange, rowOrders, runsOf, surrogatePhases } from './surrogates.js';
 
 export const kRefits = ['fixed', 'reselect'] as const;
 /** Alphas of the measured responses are kept, or chosen anew for every permutation (slower, and the whole procedure). */
@@ -71,11 +71,7 @@ export async function refitTest(
       throw expected(key, 'left out: permutations are fitted by linear ridge alone', (options as EncodeOptions)[key]);
   const how = typeof exchange === 'object' ? exchange : parseExchange(exchange);
   const [n, t] = responsesShape(responses);
-  const groups = groupNumbers(options.groups, n);
-  const exchanged =
-    how.kind === 'phase'
-      ? { phases: shifts(runsOf(n, groups), permutations, seed) }
-      : { orders: rowOrders(how, n, groups, permutations, seed) };
+  const exchanged = exchanges(how, n, options.groups, permutations, seed);
   const chosen =
     refit === 'fixed'
       ? (options.chosen ?? (await encode(features, responses, { ...options, onProgress: undefined })).folds)
@@ -98,6 +94,19 @@ export async function refitTest(
   }
   const size = options.alternative === 'two-sided' ? Math.abs : (value: number) => value;
   return { r, p, fdr: adjustFdr(p), pMax: adjustMaximum(r.map(size), maximum) };
+}
+
+/** What takes the place of n rows in each permutation, within their runs (`groups`). @throws RangeError (ERR_ARGUMENT). */
+export function exchanges(
+  how: Exchange,
+  n: number,
+  groups: EncodeOptions['groups'],
+  permutations: number,
+  seed: number,
+): Pick<RefitPermutedOptions, 'orders' | 'phases'> {
+  const numbers = groupNumbers(groups, n);
+  if (how.kind === 'phase') return { phases: shifts(runsOf(n, numbers), permutations, seed) };
+  return { orders: rowOrders(how, n, numbers, permutations, seed) };
 }
 
 function shifts(runs: number[][], permutations: number, seed: number): PhaseShifts {

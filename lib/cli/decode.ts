@@ -3,6 +3,7 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type Classified, classify } from '../analysis/classify.js';
 import { type Decoded, decode } from '../analysis/decode.js';
+import { kRefits, type Refit } from '../analysis/refit.js';
 import { parseExchange } from '../analysis/surrogates.js';
 import { type NamedMatrix, pickColumns, readTexts } from '../data/formats/index.js';
 import { expected } from '../errors.js';
@@ -25,6 +26,7 @@ interface Options extends CommonOptions, ResponseOptions, FitOptions {
   raw: boolean;
   permutations: number;
   exchange: string;
+  refit?: Refit | 'none' | undefined;
   seed: number;
 }
 
@@ -43,6 +45,8 @@ async function run(options: Options, ctx: CommandContext): Promise<void> {
   const settings = fitSettings(options);
   if ((options.features === undefined) === (options.labels === undefined))
     throw expected('features', 'given, or else --labels', options.features, 'type');
+  if (options.refit !== undefined && options.labels !== undefined)
+    throw expected('refit', 'left out with --labels: classifiers are always fitted again', options.refit);
   const read = await readResponses(options, ctx.note, options.labels);
   parseExchange(options.exchange);
   const regions = regionsOf(options.rois, read.columns).map((region) => ({
@@ -60,7 +64,7 @@ type Regions = { name: string; columns: string[]; matrix: NamedMatrix['matrix'] 
 async function toEmbeddings(options: Options, regions: Regions, given: Given, ctx: CommandContext): Promise<void> {
   const { tensor, layers } = await readFeatures({ features: options.features!, tensor: options.tensor }, ctx);
   using embeddings = tensor;
-  const { metric, within, permutations, exchange, seed, raw } = options;
+  const { metric, within, permutations, exchange, refit, seed, raw } = options;
   const found: { region: string; decoded: Decoded }[] = [];
   for (const { name, matrix } of regions)
     found.push({
@@ -72,6 +76,7 @@ async function toEmbeddings(options: Options, regions: Regions, given: Given, ct
         within,
         permutations,
         exchange,
+        refit,
         seed,
         columns: raw ? 'raw' : 'zscore',
       }),
@@ -171,7 +176,13 @@ export const command: CommandModule<object, Options> = {
       .option('exchange', {
         type: 'string',
         default: 'rows',
-        describe: 'What a shuffle exchanges: rows (trials), or block:ROWS or circular (time courses)',
+        describe:
+          'What a shuffle exchanges within each run (--groups): rows (trials), or block:ROWS, circular or phase (time courses)',
+      })
+      .option('refit', {
+        choices: ['none', ...kRefits] as const,
+        describe:
+          'Every shuffle is decoded again with the alphas as chosen, or chosen anew (slow); none: only held-out rows are exchanged, right for one test fold alone [default: fixed]',
       })
       .option('seed', { type: 'number', default: 0, describe: 'Of the shuffles' })
       .example('$0 decode --responses bold.csv --features f.safetensors', '2v2 accuracy of every layer')
@@ -181,7 +192,7 @@ export const command: CommandModule<object, Options> = {
       )
       .example('$0 decode --responses bold.csv --columns ATL,PTL --labels category --folds shuffled:5', 'Categories')
       .epilogue(
-        '2v2: the share of pairs i, j with s(Di, Zi) + s(Dj, Zj) > s(Di, Zj) + s(Dj, Zi), D decoded and Z true rows; 0.5 by chance.\nRank accuracy: the mean share of other rows that are less alike than the own one; 0.5 by chance. p: shuffled rows (labels);\nof rows it is somewhat too small over several folds, as nothing is fitted again.',
+        '2v2: the share of pairs i, j with s(Di, Zi) + s(Dj, Zj) > s(Di, Zj) + s(Dj, Zi), D decoded and Z true rows; 0.5 by chance.\nRank accuracy: the mean share of other rows that are less alike than the own one; 0.5 by chance. p: rows (labels)\nare shuffled and everything is fitted again.',
       ) as never, // yargs' types leave `innerFolds` and `alphaPer` out
   handler: (argv: ArgumentsCamelCase<Options>) => runCommand(argv, (ctx) => run(argv, ctx)),
 };

@@ -2,6 +2,7 @@
 import { expected } from '../errors.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
+import type { RefitMatch } from '../native/types.js';
 import { Tensor } from '../tensor.js';
 import { type EncodeOptions, encodeSettings, oneOf } from './options.js';
 import { checkRows, type Responses, responsesArgument, responsesShape } from './responses.js';
@@ -39,6 +40,8 @@ export interface RefitPermutedOptions
   chosen?: FoldScores | undefined;
   /** 'greater' (default) counts r at least as large as observed, 'two-sided' |r|. */
   alternative?: 'greater' | 'two-sided' | undefined;
+  /** 2v2 accuracy as the score (lib/analysis/match), of rows made of so many targets side by side, instead of r of each. Single precision. */
+  match?: RefitMatch | undefined;
   /** Keep every score [P, t]; dispose it. Default false: memory does not grow with permutations times targets. */
   keep?: boolean | undefined;
 }
@@ -50,6 +53,7 @@ export interface PhaseShifts {
   values: Float64Array;
 }
 
+/** Of t targets; with `match` of t / columns rows of targets. */
 export interface RefitPermutedScores {
   /** [t] mean over folds of held-out Pearson r, of the responses as they are; NaN for a target without score. */
   observed: Float64Array;
@@ -77,14 +81,17 @@ export async function refitPermuted(
 ): Promise<RefitPermutedScores> {
   const [n, t] = responsesShape(responses);
   checkRows(features.shape.at(-2) ?? 0, responses);
-  const { phases, chosen, layer = 0, keep = false } = options;
+  const { phases, chosen, layer = 0, keep = false, match } = options;
   if ((options.orders === undefined) === (phases === undefined))
     throw expected('orders', 'given, or `phases`, and not both', options.orders);
   const orders = options.orders ?? new Int32Array();
   const alternative = oneOf('alternative', options.alternative, ['greater', 'two-sided']);
   if (!(orders instanceof Int32Array) || orders.length % n !== 0)
     throw expected('orders', `an Int32Array of ${n} rows for each permutation`, orders);
-  const { folds, alphas, alphaPer, standardize, precision } = encodeSettings(n, features.shape.at(-1) ?? 0, t, options);
+  const { folds, alphas, alphaPer, standardize, precision } = encodeSettings(n, features.shape.at(-1) ?? 0, t, {
+    ...options,
+    ...(match && { precision: 'single' }),
+  });
   using one = features.shape.length === 3 ? undefined : Tensor.from(features.toArray(), [1, ...features.shape]);
   const { argument, dispose } = responsesArgument(
     responses,
@@ -108,6 +115,7 @@ export async function refitPermuted(
           precision,
           twoSided: alternative === 'two-sided',
           keep,
+          match,
         },
         onProgress,
       ),

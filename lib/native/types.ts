@@ -529,10 +529,23 @@ export interface RefitPermutedArgs {
   twoSided: boolean;
   /** Keep every score. */
   keep: boolean;
+  /** Instead of r of each target: 2v2 accuracy of rows made of each `columns` targets side by side. */
+  match?: RefitMatch | undefined;
+}
+
+export interface RefitMatch {
+  /** Targets that make up a row: the columns of one layer's embeddings. */
+  columns: number;
+  /** How alike two rows are. */
+  metric: 'correlation' | 'cosine';
+  /** Columns are z-scored by the training rows of each fold before rows are compared; else they are compared as they are. */
+  zscore: boolean;
+  /** `[n]`: rows of one group are compared with each other only; empty for all with all. */
+  groups: Int32Array;
 }
 
 export interface RefitPermutedResult {
-  /** [t] mean over folds of Pearson r. */
+  /** [t] mean over folds of Pearson r; with `match` [t / columns] 2v2 accuracy, and so below. */
   observed: Float64Array;
   /** [t] permutations whose score is at least that. */
   reached: Float64Array;

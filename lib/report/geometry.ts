@@ -20,7 +20,7 @@ const kSections = [
   {
     id: 'decode',
     heading: 'Decoding',
-    note: 'Embeddings predicted from held-out responses. 2v2 and rank accuracy are 0.5 by chance; the layer of each region is its best by 2v2 accuracy, so its score is a little high.',
+    note: 'Embeddings predicted from held-out responses. 2v2 and rank accuracy are 0.5 by chance; the layer of each region is its best by 2v2 accuracy, so its score is a little high; p is of that layer alone.',
     rows: 'decode',
     region: (row) => row.region,
     columns: [

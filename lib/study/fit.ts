@@ -17,12 +17,14 @@ import { checkGeometry } from './geometry.js';
 import type { StudyModel } from './models.js';
 import { isTested } from './plan.js';
 import type { Study } from './schema.js';
+import type { DecodeSection } from './schema-sections.js';
 
 /** Throws RangeError (ERR_ARGUMENT) or ERR_DATA for folds the rows cannot give, and layers a model does not have. */
 export function checkFit(study: Study, data: StudyData, models: ReadonlyMap<string, StudyModel>): void {
   const { folds, inner_folds: inner, trim, gap } = study.encode;
   const parts = makeFolds({ rows: data.rows, ...parseFolds(folds), inner, trim, gap, groups: data.measured?.groups });
   if (isTested(study)) checkStats(study.stats, data.rows, parts, data.measured?.groups);
+  if (study.decode) checkShuffles(study.decode, data.rows, data.measured?.groups);
   const { layers } = study.embed;
   for (const [name, { config }] of models) {
     const beyond = layers === 'all' ? undefined : layers.find((layer) => layer > config.layers);
@@ -54,10 +56,24 @@ function checkStats(
   const sizes = folds.map(({ test }) => test.length);
   checkParts(sizes);
   const how = parseExchange(exchange);
-  const parts =
-    refit === 'none'
-      ? stretches(how, folds, groups)
-      : runsOf(rows, groupNumbers(groups, rows)).map((run) => run.length);
+  const parts = refit === 'none' ? stretches(how, folds, groups) : runSizes(rows, groups);
   if (permutations > 0) surrogateOrders(how.kind === 'phase' ? { kind: 'rows' } : how, parts, 0, 0);
   if (resamples > 0) bootstrapDraws(sizes, block, 0, 0);
+}
+
+/** Shuffles of decoding exchange rows within runs. */
+function checkShuffles(
+  { permutations, exchange, refit, labels }: DecodeSection,
+  rows: number,
+  groups: readonly string[] | undefined,
+): void {
+  if (permutations === 0) return;
+  const how = parseExchange(exchange);
+  if (how.kind === 'phase' && (labels !== undefined || refit === 'none'))
+    throw expected('decode.exchange', 'an exchange of rows for labels and `refit: none`', exchange);
+  if (refit !== 'none') surrogateOrders(how.kind === 'phase' ? { kind: 'rows' } : how, runSizes(rows, groups), 0, 0);
+}
+
+function runSizes(rows: number, groups: readonly string[] | undefined): number[] {
+  return runsOf(rows, groupNumbers(groups, rows)).map((run) => run.length);
 }

@@ -60,11 +60,11 @@ async function decodeRows(
   layer: number,
   job: JobOptions,
 ): Promise<DecodeRow[]> {
-  const { by, metric, within, columns, permutations, exchange, seed } = study.decode!;
+  const { by, metric, within, columns, permutations, exchange, refit, seed } = study.decode!;
   const options: DecodeOptions = {
     ...job,
     ...fitting(study, dataset),
-    ...{ metric, within, columns, permutations, exchange, seed, layers: [layer] },
+    ...{ metric, within, columns, permutations, exchange, refit, seed, layers: [layer] },
   };
   const rows: DecodeRow[] = [];
   const none = isConstant(features.toArray(), features.shape[1]!, features.shape[2]!);

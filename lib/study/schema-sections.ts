@@ -219,16 +219,16 @@ export const encode = section('`encode`', {
     .describe('Responses that are NaN: refuse them, or leave their rows out for that target.'),
 });
 
+const refit = oneOf(['fixed', 'reselect', 'none']).default('fixed');
+
 export const stats = section('`stats`', {
   permutations: integer(0, 1_000_000).default(0).describe('Permutations of each p-value; 0 for none.'),
   exchange: checked('`block:ROWS`, `circular`, `phase` or `rows`', parseExchange)
     .default('block:10')
     .describe('What is exchanged within each run: `block:ROWS`, `circular`, `phase`, or `rows` (trials).'),
-  refit: oneOf(['fixed', 'reselect', 'none'])
-    .default('fixed')
-    .describe(
-      'Permutations are fitted again with the alphas as chosen, or chosen anew (slow); `none` exchanges held-out rows only, which is right for one test fold alone.',
-    ),
+  refit: refit.describe(
+    'Permutations are fitted again with the alphas as chosen, or chosen anew (slow); `none` exchanges held-out rows only, which is right for one test fold alone.',
+  ),
   alternative: oneOf(['greater', 'two-sided'])
     .default('greater')
     .describe('Is r higher than by chance, or further from 0?'),
@@ -248,9 +248,14 @@ export const decode = section('`decode`', {
   within: oneOf(['all', 'fold', 'group']).default('all').describe('Rows that are compared with each other.'),
   columns: oneOf(['zscore', 'raw']).default('zscore').describe('Scale embedding columns by the training rows, or not.'),
   permutations: integer(0, 100_000).default(0).describe('Shuffles for p-values; 0 for none.'),
-  exchange: checked('`block:ROWS`, `circular` or `rows`', parseExchange)
+  exchange: checked('`block:ROWS`, `circular`, `phase` or `rows`', parseExchange)
     .default('rows')
-    .describe('What is exchanged in a shuffle: `rows`, `block:ROWS` or `circular` for time courses.'),
+    .describe(
+      'What is exchanged within each run in a shuffle: `rows`; for time courses `block:ROWS`, `circular` or (not with labels) `phase`.',
+    ),
+  refit: refit.describe(
+    'Shuffles are decoded again with the alphas as chosen, or chosen anew (slow); `none` exchanges held-out rows only, which is right for one test fold alone. Labels are always fitted again.',
+  ),
   seed: seed.default(0).describe('Of the shuffles.'),
   labels: text('a file')
     .optional()

@@ -18,6 +18,8 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr float kEps = 0x1p-24f;
+// Rows of a product between two looks for a cancelled task.
+constexpr int64_t kRowsAtOnce = 512;
 
 // Sums run in eight lanes side by side, which fill a vector; they are added up at the end.
 constexpr int kLanes = 8;
@@ -124,14 +126,20 @@ class Similarities {
   const Directions& predicted() const { return a_; }
   const Directions& actual() const { return b_; }
   // The whole matrix, for `at`.
-  void multiply() {
+  void multiply(const Task& task) {
     if (s_.defined()) return;
     auto a = at::empty({n_, p_}, at::kFloat), b = at::empty({n_, p_}, at::kFloat);
     for (int64_t i = 0; i < n_; ++i) {
       a_.write(i, a.data_ptr<float>() + i * p_);
       b_.write(i, b.data_ptr<float>() + i * p_);
     }
-    s_ = at::mm(a, b.t());
+    s_ = at::empty({n_, n_}, at::kFloat);
+    for (int64_t i = 0; i < n_; i += kRowsAtOnce) {
+      task.check();
+      const int64_t end = std::min(n_, i + kRowsAtOnce);
+      auto into = s_.slice(0, i, end);
+      at::mm_out(into, a.slice(0, i, end), b.t());
+    }
     values_ = s_.data_ptr<float>();
   }
 
@@ -230,12 +238,13 @@ class PairCounter {
     for (int64_t i = 0; i < n_; ++i) own_[i] = static_cast<float>(s.exact(i, i));
   }
 
-  Tally count() const {
+  Tally count(const Task& task) const {
     Tally total{0, std::vector<int64_t>(n_, 0)};
     std::mutex mutex;
     const int64_t panels = (n_ + kPanelWidth - 1) / kPanelWidth;
     // The last panels have the most rows before them.
     each(panels, [&](int64_t i) {
+      task.check();
       const auto mine = count_panel(panels - 1 - i);
       const std::lock_guard<std::mutex> lock(mutex);
       total.wins += mine.wins;
@@ -311,6 +320,33 @@ double rank_of(const Similarities& s, int64_t i, int64_t n, const MatchSpec& spe
   return 1 + 0.5 * static_cast<double>(halves);
 }
 
+struct Judged {
+  Count count;
+  std::vector<double> ranks;  // [n]
+};
+
+// Rows in their own order.
+Judged judge(Similarities& s, const MatchSpec& spec, const Task& task) {
+  const int64_t n = s.predicted().count();
+  Judged out{{}, std::vector<double>(n)};
+  if (spec.groups.empty() && s.all_usable()) {
+    const auto tally = PairCounter(s).count(task);
+    out.count = {tally.wins, n * (n - 1) / 2};
+    for (int64_t i = 0; i < n; ++i) out.ranks[i] = 1 + 0.5 * static_cast<double>(tally.halves[i]);
+    return out;
+  }
+  s.multiply(task);
+  out.count = count_pairs(s, n, spec, nullptr);
+  at::parallel_for(0, n, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out.ranks[i] = rank_of(s, i, n, spec);
+  });
+  return out;
+}
+
+double share(const Count& count) {
+  return static_cast<double>(count.wins) / static_cast<double>(count.pairs);
+}
+
 void check_match(const at::Tensor& a, const at::Tensor& b, const MatchSpec& spec) {
   if (a.dim() != 3 || a.numel() == 0)
     fail(Code::kArgument,
@@ -338,31 +374,24 @@ MatchScores match_rows(const at::Tensor& predicted, const at::Tensor& actual, co
   MatchScores out;
   for (int64_t l = 0; l < L; ++l) {
     Similarities s(a[l], b.dim() == 3 ? b[l] : b, spec.correlation);
-    const bool plain = spec.groups.empty() && s.all_usable();
-    if (P > 0 || !plain) s.multiply();
-    std::vector<double> ranks(n);
-    Count found;
-    if (plain) {
-      const auto tally = PairCounter(s).count();
-      found = {tally.wins, n * (n - 1) / 2};
-      for (int64_t i = 0; i < n; ++i) ranks[i] = 1 + 0.5 * static_cast<double>(tally.halves[i]);
-    } else {
-      found = count_pairs(s, n, spec, nullptr);
-      at::parallel_for(0, n, 16, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) ranks[i] = rank_of(s, i, n, spec);
-      });
-    }
-    out.wins.push_back(static_cast<double>(found.wins));
-    out.pairs.push_back(static_cast<double>(found.pairs));
-    out.ranks.insert(out.ranks.end(), ranks.begin(), ranks.end());
+    const auto found = judge(s, spec, task);
+    out.wins.push_back(static_cast<double>(found.count.wins));
+    out.pairs.push_back(static_cast<double>(found.count.pairs));
+    out.ranks.insert(out.ranks.end(), found.ranks.begin(), found.ranks.end());
+    if (P > 0) s.multiply(task);
     for (int64_t k = 0; k < P; ++k) {
       task.progress(l * P + k, L * P, "shuffled pairs");
-      const auto count = count_pairs(s, n, spec, spec.orders.data() + k * n);
-      out.baseline.push_back(static_cast<double>(count.wins) / static_cast<double>(count.pairs));
+      out.baseline.push_back(share(count_pairs(s, n, spec, spec.orders.data() + k * n)));
     }
     task.progress(l + 1, L, "pairs");
   }
   return out;
+}
+
+double two_vs_two(const at::Tensor& predicted, const at::Tensor& actual, const MatchSpec& spec,
+                  const Task& task) {
+  Similarities s(predicted, actual, spec.correlation);
+  return share(judge(s, spec, task).count);
 }
 
 }  // namespace cortune

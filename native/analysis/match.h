@@ -31,5 +31,8 @@ struct MatchScores {
 // float64, so every comparison is the one that float64 makes.
 MatchScores match_rows(const at::Tensor& predicted, const at::Tensor& actual, const MatchSpec& spec,
                        const Task& task);
+// Of rows [n, p] of one layer, in their own order: share of pairs told apart, NaN where there are none.
+double two_vs_two(const at::Tensor& predicted, const at::Tensor& actual, const MatchSpec& spec,
+                  const Task& task);
 
 }  // namespace cortune

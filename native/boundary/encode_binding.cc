@@ -1,6 +1,7 @@
 // Alignment of rows and encoding as jobs.
 #include "../encode/encode.h"
 
+#include "../analysis/decode.h"
 #include "../encode/align.h"
 #include "../encode/banded.h"
 #include "../encode/npy_responses.h"
@@ -129,6 +130,11 @@ RefitSpec refit_spec(const Args& args) {
   spec.single = args.text("precision") == "single";
   spec.two_sided = args.flag("twoSided");
   spec.keep = args.flag("keep");
+  if (args.has("match")) {
+    const auto match = args.object("match");
+    spec.block = decoding_score({match.integer("columns"), match.text("metric") == "correlation",
+                                 match.flag("zscore"), match.int32s("groups")});
+  }
   return spec;
 }
 

@@ -129,6 +129,8 @@ void check_refit(const Responses& responses, const RefitSpec& spec) {
                                   " of permutation " + std::to_string(from / n) + " is not, or is twice");
     }
   }
+  if (const int64_t width = spec.block.width; width < 0 || (width > 0 && (t % width != 0 || !spec.single)))
+    fail(Code::kArgument, "Expected blocks of equally many targets, in float32");
   if (spec.chosen.empty()) return;
   if (spec.chosen.size() != spec.folds.size() * static_cast<size_t>(t))
     fail(Code::kArgument, "Expected one chosen alpha for each fold and target");

@@ -12,10 +12,8 @@
 
 #include "check.h"
 #include "correlation.h"
-#include "design.h"
 #include "parallel.h"
-#include "predict.h"
-#include "screen.h"
+#include "refit_fold.h"
 
 namespace cortune {
 namespace {
@@ -35,16 +33,6 @@ void gather(const Number* __restrict from, const int32_t* __restrict places, int
   for (int64_t i = 0; i < count; ++i) to[i] = from[places[i]];
 }
 
-at::Tensor to_index(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
-
-// What a fold needs for any responses.
-struct FitFold {
-  std::vector<int64_t> train, test;  // rows
-  Factor factor;
-  std::optional<Predictor> predictor;
-  std::optional<Screen> screen;
-};
-
 class Permuted {
  public:
   Permuted(const at::Tensor& features, const Responses& responses, const RefitSpec& spec, const Task& task)
@@ -53,18 +41,31 @@ class Permuted {
         task_(task),
         n_(responses.rows()),
         t_(responses.targets()),
+        scored_(spec.block.width > 0 ? t_ / spec.block.width : t_),
         count_(spec.by_phases() ? spec.phases.count() : static_cast<int64_t>(spec.orders.size()) / n_),
         alphas_(at::tensor(spec.alphas, at::kDouble)) {
-    folds_.resize(spec.folds.size());
-    for (size_t f = 0; f < folds_.size(); ++f) prepare(features, f);
+    // A permutation costs as much as another set of targets.
+    for (size_t f = 0; f < spec.folds.size(); ++f)
+      folds_.push_back(make_refit_fold(features, spec, f, t_, t_ * (count_ + 1), task));
   }
 
   RefitScores run() {
-    out_.observed.assign(t_, kNan);
-    out_.reached.assign(t_, 0);
+    out_.observed.assign(scored_, kNan);
+    out_.reached.assign(scored_, 0);
     out_.largest.assign(count_, kLeast);
-    if (spec_.keep) out_.scores = at::full({count_, t_}, kNan, at::kFloat);
+    if (spec_.keep) out_.scores = at::full({count_, scored_}, kNan, at::kFloat);
     if (spec_.shared_alpha && choosing()) spec_.single ? choose_shared<float>() : choose_shared<double>();
+    if (spec_.block.width > 0)
+      for (int64_t i = 0; i < scored_; ++i) score_block(i);
+    else
+      score_tiles();
+    for (auto& value : out_.largest)
+      if (value == kLeast) value = kNan;
+    return std::move(out_);
+  }
+
+ private:
+  void score_tiles() {
     each(tiles(), [&](int64_t i) {
       if (spec_.single && !spec_.chosen.empty() && !spec_.by_phases())
         panel_tile(i * kTile, end_of(i));
@@ -73,55 +74,13 @@ class Permuted {
       else
         tile<double>(i * kTile, end_of(i));
     });
-    for (auto& value : out_.largest)
-      if (value == kLeast) value = kNan;
-    return std::move(out_);
   }
 
- private:
   int64_t tiles() const { return (t_ + kTile - 1) / kTile; }
   int64_t end_of(int64_t i) const { return std::min(t_, (i + 1) * kTile); }
   // Alphas are chosen by inner folds, anew for every permutation.
   bool choosing() const { return folds_[0].screen.has_value(); }
   at::ScalarType dtype() const { return spec_.single ? at::kFloat : at::kDouble; }
-
-  void prepare(const at::Tensor& features, size_t f) {
-    task_.check();
-    auto& fold = folds_[f];
-    const auto& given = spec_.folds[f];
-    fold.train = given.rows.train;
-    fold.test = given.rows.test;
-    const int64_t n = static_cast<int64_t>(fold.train.size());
-    const auto design = make_design(features, given.rows, spec_.zscore);
-    const bool dual = design.rows.size(1) > n;
-    std::vector<Refit> inner(spec_.chosen.empty() ? given.inner.size() : 0);
-    std::vector<int64_t> position(n_, -1);
-    for (int64_t i = 0; i < n; ++i) position[fold.train[i]] = i;
-    const auto places = [&](const std::vector<int64_t>& rows) {
-      std::vector<int64_t> out;
-      for (const int64_t row : rows) out.push_back(position[row]);
-      return to_index(out);
-    };
-    const auto products = dual ? gram(design.rows) : at::Tensor();
-    each(static_cast<int64_t>(inner.size()) + 1, [&](int64_t i) {
-      const bool last = i == static_cast<int64_t>(inner.size());
-      const auto rows = last ? InnerFold{at::arange(n), at::arange(n, design.rows.size(0)), {}}
-                             : InnerFold{places(given.inner[i].train), places(given.inner[i].test), {}};
-      auto fit = dual ? dual_refit(products, rows, {}) : primal_refit(design.rows, rows, {});
-      if (last)
-        fold.factor = fit.factor;
-      else
-        inner[i] = std::move(fit);
-    });
-    std::vector<bool> used(spec_.alphas.size(), spec_.chosen.empty());
-    if (!spec_.chosen.empty())
-      for (int64_t j = 0; j < t_; ++j)
-        if (const int32_t a = spec_.chosen[f * t_ + j]; a >= 0) used[a] = true;
-    // A permutation costs as much as another set of targets.
-    const int64_t fits = t_ * (count_ + 1);
-    fold.predictor.emplace(fold.factor, at::arange(n), n, alphas_, used, fits, dtype());
-    if (!inner.empty()) fold.screen.emplace(inner, n, at::Tensor(), alphas_, fits, task_);
-  }
 
   // Targets [from, to) in the order of their alphas in fold f, so that groups lie together.
   std::vector<int64_t> order_of(size_t f, int64_t from, int64_t to) const {
@@ -140,9 +99,11 @@ class Permuted {
     std::vector<int64_t> out;
     if (!spec_.chosen.empty()) {
       for (const int64_t j : order) out.push_back(spec_.chosen[f * t_ + from + j]);
-      // Targets without an alpha come first; they are computed with one in use and have no score.
+      // Targets without an alpha are computed with one in use.
       const auto any = std::find_if(out.begin(), out.end(), [](int64_t a) { return a >= 0; });
-      std::fill(out.begin(), any, any == out.end() ? -1 : *any);
+      if (any != out.end())
+        std::replace_if(
+            out.begin(), out.end(), [](int64_t a) { return a < 0; }, *any);
       return out;
     }
     if (!folds_[f].screen) return std::vector<int64_t>(order.size(), 0);
@@ -154,17 +115,16 @@ class Permuted {
     return out;
   }
 
-  // The training responses of fold f under one order of rows [w, n'].
+  // Targets `sorted` at some rows, which an order has exchanged [w, rows].
   template <typename Number>
-  at::Tensor training(size_t f, const std::vector<int64_t>& sorted, const at::Tensor& y,
-                      const int32_t* order) const {
-    const auto& rows = folds_[f].train;
+  at::Tensor exchanged(const std::vector<int64_t>& rows, const std::vector<int64_t>& sorted,
+                       const at::Tensor& y, const int32_t* order) const {
     const int64_t w = y.size(0), n = static_cast<int64_t>(rows.size());
-    std::vector<int32_t> train(n);
-    for (int64_t i = 0; i < n; ++i) train[i] = order[rows[i]];
+    std::vector<int32_t> places(n);
+    for (int64_t i = 0; i < n; ++i) places[i] = order[rows[i]];
     auto out = at::empty({w, n}, y.options());
     for (int64_t j = 0; j < w; ++j)
-      gather(y.data_ptr<Number>() + sorted[j] * n_, train.data(), n, out.data_ptr<Number>() + j * n);
+      gather(y.data_ptr<Number>() + sorted[j] * n_, places.data(), n, out.data_ptr<Number>() + j * n);
     return out;
   }
 
@@ -175,30 +135,27 @@ class Permuted {
                    std::vector<int>& counts) const {
     const auto& fold = folds_[f];
     const int64_t w = y.size(0), m = static_cast<int64_t>(fold.test.size());
-    std::vector<int32_t> test(m);
-    for (int64_t i = 0; i < m; ++i) test[i] = order[fold.test[i]];
-    const at::Tensor permuted = training<Number>(f, sorted, y, order);
+    const at::Tensor permuted = exchanged<Number>(fold.train, sorted, y, order);
     const auto alphas = alphas_of(f, from, sorted, permuted, k);
     if (alphas.empty() || alphas.back() < 0) return;
     const at::Tensor predicted = fold.predictor->predict(permuted, alphas).contiguous();  // [w, m]
-    std::vector<Number> truth(m);
+    const at::Tensor truth = exchanged<Number>(fold.test, sorted, y, order);
     for (int64_t j = 0; j < w; ++j) {
       if (!spec_.chosen.empty() && spec_.chosen[f * t_ + from + sorted[j]] < 0) continue;
-      gather(y.data_ptr<Number>() + sorted[j] * n_, test.data(), m, truth.data());
-      const double r = correlation(predicted.data_ptr<Number>() + j * m, truth.data(), m);
+      const double r = correlation(predicted.data_ptr<Number>() + j * m, truth.data_ptr<Number>() + j * m, m);
       if (std::isnan(r)) continue;
       sums[sorted[j]] += r;
       ++counts[sorted[j]];
     }
   }
 
-  template <typename Number>
-  at::Tensor centred(int64_t from, int64_t to) const {
+  // Targets less their means [w, n], and these [w].
+  std::pair<at::Tensor, at::Tensor> centred(int64_t from, int64_t to) const {
     std::vector<int64_t> rows(n_);
     std::iota(rows.begin(), rows.end(), 0);
-    const auto raw = responses_.read(rows, from, to);
-    const auto wide = raw.to(at::kDouble);
-    return (wide - wide.mean(1, true)).to(dtype()).contiguous();  // [w, n]
+    const auto wide = responses_.read(rows, from, to).to(at::kDouble);
+    const auto mean = wide.mean(1, true);
+    return {(wide - mean).to(dtype()).contiguous(), mean.squeeze(1)};
   }
 
   // Takes the mean over folds of every target of a tile under permutation k; -1 is the order of the data.
@@ -214,7 +171,7 @@ class Permuted {
       const double seen = out_.observed[from + j];
       if (size >= (spec_.two_sided ? std::abs(seen) : seen)) ++out_.reached[from + j];
       if (size > largest) largest = size;
-      if (spec_.keep) out_.scores.data_ptr<float>()[k * t_ + from + j] = static_cast<float>(r);
+      if (spec_.keep) out_.scores.data_ptr<float>()[k * scored_ + from + j] = static_cast<float>(r);
     }
     if (k < 0) return;
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -263,7 +220,7 @@ class Permuted {
 
   // In float32, with alphas given: rows are exchanged by where the products look for them.
   void panel_tile(int64_t from, int64_t to) {
-    const auto y = centred<float>(from, to);
+    const auto y = centred(from, to).first;
     const int64_t w = to - from;
     std::vector<Grouped> grouped;
     for (size_t f = 0; f < folds_.size(); ++f) grouped.push_back(group(f, y, from));
@@ -287,7 +244,7 @@ class Permuted {
   // Calls work(k, responses, order of their rows) for the data (-1) and every permutation of a tile.
   template <typename Number, typename Work>
   void each_permutation(int64_t from, int64_t to, const Work& work) const {
-    const auto y = centred<Number>(from, to);
+    const auto y = centred(from, to).first;
     std::optional<Surrogates> surrogates;
     if (spec_.by_phases()) surrogates.emplace(spec_.phases, y);
     std::vector<int32_t> same(n_);
@@ -313,6 +270,45 @@ class Permuted {
     });
   }
 
+  // What a block of targets y [w, n] comes to in every fold, under permutation k.
+  std::vector<HeldOut> held_out(int64_t from, const at::Tensor& y, const int32_t* order, int64_t k) const {
+    std::vector<int64_t> own(y.size(0));
+    std::iota(own.begin(), own.end(), 0);
+    std::vector<HeldOut> out;
+    for (size_t f = 0; f < folds_.size(); ++f) {
+      task_.check();
+      const auto& fold = folds_[f];
+      const auto train = exchanged<float>(fold.train, own, y, order);
+      const auto truth = exchanged<float>(fold.test, own, y, order);
+      const auto alphas = alphas_of(f, from, own, train, k);
+      const auto wide = train.to(at::kDouble), mean = wide.mean(1);
+      out.push_back({fold.test, mean, (wide - mean.unsqueeze(1)).square().mean(1).sqrt(), truth,
+                     alphas.back() < 0 ? at::zeros_like(truth) : fold.predictor->predict(train, alphas)});
+    }
+    return out;
+  }
+
+  // Permutations side by side: there may be one block alone, and each is work enough.
+  void score_block(int64_t i) {
+    const int64_t width = spec_.block.width, from = i * width;
+    const auto parts = centred(from, from + width);
+    const at::Tensor &y = parts.first, &centre = parts.second;
+    std::optional<Surrogates> surrogates;
+    if (spec_.by_phases()) surrogates.emplace(spec_.phases, y);
+    std::vector<int32_t> same(n_);
+    std::iota(same.begin(), same.end(), 0);
+    std::vector<double> scores(count_ + 1);
+    each(count_ + 1, [&](int64_t place) {
+      const int64_t k = place - 1;
+      const bool turned = surrogates && k >= 0;
+      const int32_t* order = turned || k < 0 ? same.data() : spec_.orders.data() + k * n_;
+      scores[place] =
+          spec_.block.score(held_out(from, turned ? surrogates->make(k) : y, order, k), centre, task_);
+      report(width);
+    });
+    for (int64_t k = -1; k < count_; ++k) put(k, i, {scores[k + 1]}, {std::isnan(scores[k + 1]) ? 0 : 1});
+  }
+
   void report(int64_t scored) {
     const int64_t passes = shared_.empty() ? 1 : 2;
     task_.progress(done_ += scored, passes * t_ * (count_ + 1), "permutations");
@@ -327,7 +323,7 @@ class Permuted {
     std::iota(all.begin(), all.end(), 0);
     each_permutation<Number>(from, to, [&](int64_t k, const at::Tensor& y, const int32_t* order) {
       for (size_t f = 0; f < F; ++f) {
-        const at::Tensor train = training<Number>(f, all, y, order);
+        const at::Tensor train = exchanged<Number>(folds_[f].train, all, y, order);
         const at::Tensor sums = folds_[f].screen->errors(train.to(at::kFloat)).sum(1).contiguous();  // [A]
         std::copy_n(sums.data_ptr<double>(), A, out.data() + ((k + 1) * F + f) * A);
       }
@@ -362,9 +358,9 @@ class Permuted {
   const Responses& responses_;
   const RefitSpec& spec_;
   const Task& task_;
-  int64_t n_, t_, count_;
+  int64_t n_, t_, scored_, count_;
   at::Tensor alphas_;
-  std::vector<FitFold> folds_;
+  std::vector<RefitFold> folds_;
   std::vector<int64_t> shared_;  // [count + 1, F]: the one alpha of all targets, or empty
   RefitScores out_;
   std::mutex mutex_;

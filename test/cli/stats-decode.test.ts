@@ -114,6 +114,24 @@ describe('cortune decode', () => {
     expect(all).toBeGreaterThan(0.7);
   });
 
+  it('shuffles the rows and decodes again, or says why not', () => {
+    const args = ['decode', ...files, '--columns', 'IFG,STG,AG', ...base, '--permutations', '39', '--json', '--quiet'];
+    const shuffled = (...more: string[]) => {
+      const { stdout } = cortune(...args, ...more);
+      return JSON.parse(stdout).regions[0].layers[0] as { twoVsTwo: number; chance: number; p: number };
+    };
+    const [fixed, none] = [shuffled(), shuffled('--refit', 'none')];
+    for (const { twoVsTwo, chance, p } of [fixed, none]) {
+      expect(twoVsTwo).toBe(fixed.twoVsTwo);
+      expect(Math.abs(chance - 0.5)).toBeLessThan(0.05);
+      expect(p).toBe(0.025);
+    }
+    expect(fixed.chance).not.toBe(none.chance);
+    expect(cortune(...args, '--refit', 'none', '--exchange', 'phase').stdout).toMatch(/an exchange of rows/);
+    const labels = ['decode', '--responses', at('y.csv'), '--labels', 'kind', '--refit', 'none'];
+    expect(cortune(...labels).stderr).toMatch(/`refit` to be left out with --labels/);
+  });
+
   it('decodes labels, whose column is no response', () => {
     const args = ['decode', '--responses', at('y.csv'), '--labels', 'kind', '--folds', 'shuffled:4'];
     const { status, stdout } = cortune(...args, '--permutations', '20', '--json', '--quiet');

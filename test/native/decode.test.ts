@@ -1,7 +1,9 @@
 /** Decoding and classification: planted embeddings are found, chance is chance, folds do not leak, what is refused. */
 import { describe, expect, it } from 'vitest';
 import { classify } from '../../lib/analysis/classify.js';
-import { decode } from '../../lib/analysis/decode.js';
+import { type DecodeOptions, decode } from '../../lib/analysis/decode.js';
+import { groupNumbers } from '../../lib/analysis/match.js';
+import { parseExchange, rowOrders } from '../../lib/analysis/surrogates.js';
 import { Random } from '../../lib/random.js';
 import { Tensor } from '../../lib/tensor.js';
 import { binomialBounds } from '../helpers/series.js';
@@ -73,9 +75,64 @@ describe('decode', () => {
     const { from, to } = binomialBounds(layers, 0.05);
     expect(rejected).toBeGreaterThan(from);
     expect(rejected).toBeLessThan(to);
-    await expect(decode({ data, rows, columns: 4 }, kept, { ...options, exchange: 'phase' })).rejects.toThrow(
-      /an exchange of rows/,
+    const heldOut = { ...options, exchange: 'phase', refit: 'none' } as const;
+    await expect(decode({ data, rows, columns: 4 }, kept, heldOut)).rejects.toThrow(/an exchange of rows/);
+  });
+
+  it.each([
+    ['fixed', { alphas: [30], trim: 1, gap: 1 }],
+    ['fixed', { alphas: [30], within: 'fold', columns: 'raw', metric: 'cosine' }],
+    ['fixed', { alphas: [30], groups: Array.from({ length: n }, (_, row) => row % 3), within: 'group' }],
+    ['reselect', { alphas: [0.1, 10, 1000], innerFolds: 3, folds: 'contiguous:3' }],
+    ['reselect', { alphas: [0.1, 10, 1000], innerFolds: 3, alphaPer: 'shared', exchange: 'block:7' }],
+  ] as const)('shuffles are decoded as shuffled embeddings are, %s %j', async (refit, how) => {
+    const { embeddings, responses } = planted(2, 12);
+    using kept = embeddings;
+    const values = kept.toArray();
+    const options = { folds: 'contiguous:4', ...(how as DecodeOptions) };
+    const permutations = 6;
+    const found = await decode(responses, kept, { ...options, refit, permutations, seed: 3 });
+    const exchange = parseExchange(String(options.exchange ?? 'rows'));
+    const orders = rowOrders(exchange, n, groupNumbers(options.groups, n), permutations, 3);
+    for (let k = 0; k < permutations; k++) {
+      const shuffled = new Float32Array(values.length);
+      for (let row = 0; row < 2 * n; row++) {
+        const from = row - (row % n) + orders[k * n + (row % n)]!;
+        shuffled.set(values.subarray(from * p, (from + 1) * p), row * p);
+      }
+      using other = Tensor.from(shuffled, [2, n, p]);
+      const { layers } = await decode(responses, other, options);
+      // A pair that is closer than the rounding of float32 predictions may fall on the other side.
+      for (const [l, { twoVsTwo, pairs }] of layers.entries())
+        expect(Math.abs(found.layers[l]!.baseline[k]! - twoVsTwo) * pairs).toBeLessThan(1.5);
+    }
+    for (const { p: value, baseline, twoVsTwo } of found.layers) {
+      const reached = baseline.filter((one) => one >= twoVsTwo).length;
+      expect(value).toBeCloseTo((1 + reached) / (1 + permutations), 12);
+    }
+  });
+
+  it('is cancelled among its shuffles, and says how far it is', async () => {
+    const random = new Random(9);
+    const [rows, width] = [400, 300];
+    using kept = Tensor.from(
+      Float32Array.from({ length: rows * width }, () => random.normal()),
+      [rows, width],
     );
+    const data = Float32Array.from({ length: rows * 50 }, () => random.normal());
+    const stop = new AbortController();
+    const stages = new Set<string>();
+    let asked = 0;
+    const onProgress = ({ done, stage }: { done: number; stage: string }) => {
+      stages.add(stage);
+      if (stage !== 'permutations' || done < 2 || asked) return;
+      asked = performance.now();
+      stop.abort();
+    };
+    const options = { alphas: [10], permutations: 100_000, onProgress, signal: stop.signal };
+    await expect(decode({ data, rows, columns: 50 }, kept, options)).rejects.toThrow(/[Cc]ancelled/);
+    expect(performance.now() - asked).toBeLessThan(1000);
+    expect([...stages]).toContain('permutations');
   });
 
   it('says what is wrong', async () => {
@@ -88,6 +145,9 @@ describe('decode', () => {
     await expect(decode(responses, holed)).rejects.toThrow(/got NaN at layer 0, row 3, column 1/);
     await expect(decode(responses, kept, { within: 'group' })).rejects.toThrow(/Expected `groups`/);
     await expect(decode(responses, kept, { columns: 'x' as never })).rejects.toThrow(/`zscore` or `raw`/);
+    await expect(decode(responses, kept, { refit: 'x' as never })).rejects.toThrow(/`fixed` or `reselect` or `none`/);
+    await expect(decode(responses, kept, { permutations: 1.5 })).rejects.toThrow(/`permutations` to be a whole/);
+    await expect(decode(responses, kept, { permutations: 9, exchange: 'block:60' })).rejects.toThrow(/shorter than/);
   });
 });
 

@@ -4,12 +4,13 @@
  */
 import { describe, expect, it } from 'vitest';
 import { classify } from '../../lib/analysis/classify.js';
+import { type DecodeOptions, decode } from '../../lib/analysis/decode.js';
 import { matchRows } from '../../lib/analysis/match.js';
 import { rdms } from '../../lib/analysis/rdm.js';
 import { fitRdms } from '../../lib/analysis/rsa.js';
 import { Random } from '../../lib/random.js';
 import { Tensor } from '../../lib/tensor.js';
-import { autoregressive, expectNullRate, matrixOf } from '../helpers/series.js';
+import { autoregressive, binomialBounds, expectNullRate, matrixOf } from '../helpers/series.js';
 
 const series = (n: number, count: number, phi: number, random: Random) =>
   Array.from({ length: count }, () => autoregressive(n, phi, random));
@@ -56,6 +57,69 @@ describe('matching of decoded rows', () => {
     // One shift in sixty is none at all, so a few of the exchanges are the observed order: more of them tell better.
     const found = await matchRows(a, b, { exchange: 'circular', permutations: 299 });
     expect(found.filter(({ p }) => p <= 0.05).length).toBeGreaterThan(90);
+  });
+});
+
+describe('decoding over several folds', () => {
+  interface Case {
+    phi: number;
+    n: number;
+    /** Of each embedding column, that the responses hold. */
+    share?: number;
+  }
+
+  /** p of `layers` layers in each of `studies` studies: embeddings and responses of autocorrelation phi. */
+  async function studies(count: number, layers: number, { phi, n, share = 0 }: Case, how: DecodeOptions) {
+    const [width, voxels] = [6, 5];
+    const p: number[] = [];
+    for (let study = 0; study < count; study++) {
+      const random = new Random(4000 + study);
+      const courses = series(n, voxels, phi, random);
+      const columns = Array.from({ length: layers * width }, (_, c) => {
+        const own = autoregressive(n, phi, random);
+        const other = courses[c % voxels]!;
+        return own.map((value, i) => Math.sqrt(1 - share * share) * value + share * other[i]!);
+      });
+      const values = Float32Array.from({ length: layers * n * width }, (_, i) => {
+        const [layer, row] = [Math.floor(i / (n * width)), Math.floor(i / width) % n];
+        return columns[layer * width + (i % width)]![row]!;
+      });
+      using embeddings = Tensor.from(values, [layers, n, width]);
+      const options = { folds: 'contiguous:3', innerFolds: 3, alphas: [1, 100, 10_000], permutations: 19, seed: study };
+      const found = await decode(matrixOf(courses), embeddings, { ...options, ...how });
+      p.push(...found.layers.map((layer) => layer.p));
+    }
+    return p;
+  }
+
+  const white = { phi: 0, n: 60 };
+  const slow = { phi: 0.6, n: 90 };
+  it.each([
+    ['rows', 'fixed', white, {}],
+    ['rows', 'fixed', white, { within: 'fold' }],
+    ['circular', 'fixed', slow, {}],
+    ['circular', 'fixed', slow, { within: 'fold' }],
+    ['circular', 'reselect', slow, { within: 'fold' }],
+    ['phase', 'fixed', slow, { within: 'fold' }],
+    ['block:15', 'fixed', slow, { columns: 'raw', metric: 'cosine' }],
+  ] as const)('2v2 accuracy by exchanged %s, alphas %s, %j %j: one in twenty', async (exchange, refit, data, how) => {
+    expectNullRate(await studies(30, 20, data, { exchange, refit, ...how }));
+  });
+
+  it('would be called too often with held-out rows exchanged alone: folds are predicted from each other', async () => {
+    const how = { exchange: 'circular', refit: 'none', within: 'fold', folds: 'contiguous:5' } as const;
+    const p = await studies(30, 20, { phi: 0.8, n: 120 }, how);
+    const { to } = binomialBounds(p.length, 0.05);
+    expect(p.filter((value) => value <= 0.05).length / p.length).toBeGreaterThan(to);
+  });
+
+  it.each([
+    ['rows', white, {}],
+    ['circular', slow, {}],
+    ['circular', slow, { within: 'fold' }],
+  ] as const)('finds a planted effect by exchanged %s, %j %j', async (exchange, data, how) => {
+    const p = await studies(4, 10, { ...data, share: 0.5 }, { exchange, ...how, permutations: 99 });
+    expect(p.filter((value) => value <= 0.05).length).toBeGreaterThan(36);
   });
 });
 
