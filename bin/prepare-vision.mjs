@@ -87,16 +87,22 @@ function patternsOf(rdm) {
   return root.mmul(contrasts);
 }
 
-async function objects(count) {
+// Before anything is made: without them there is no example.
+function objectsFolder() {
   const roots = [process.env.CORTUNE_DATA, join(kHere, '..', '..', 'shared', 'data'), join(kHere, '..', '..', 'data')];
-  const root = roots
-    .filter((each) => each)
-    .map((each) => join(each, 'objects92'))
-    .find((each) => existsSync(each));
-  if (!root)
-    throw new Error(
-      'Expected the 92 objects in $CORTUNE_DATA/objects92; datasets/objects92.yaml says where to get them.',
-    );
+  const places = roots.filter((each) => each).map((each) => join(each, 'objects92'));
+  const files = ['92_brainRDMs.mat', 'Kriegeskorte_Neuron2008_supplementalData.mat'];
+  const found = places.find((each) => files.every((file) => existsSync(join(each, file))));
+  if (found) return found;
+  throw Object.assign(
+    new Error(
+      `Expected ${files.join(' and ')} in ${places.join(' or ')}, and they are not there. They are in the folder demos/92imageData of https://github.com/rsagroup/rsatoolbox (MIT): put them into a folder objects92, set CORTUNE_DATA to the folder above it, and give this command again.`,
+    ),
+    { code: 'ERR_NOT_FOUND' },
+  );
+}
+
+async function objects(root, count) {
   const read = (name) => parseMat(readFileSync(join(root, name)), name);
   const stimuli = structs(read('Kriegeskorte_Neuron2008_supplementalData.mat').get('stimuli_92objs'));
   const measured = structs(read('92_brainRDMs.mat').get('RDMs'));
@@ -249,15 +255,26 @@ function column(values, layer, n, width, gauss) {
   return signal.map((value) => (value - mean) / deviation + gauss());
 }
 
-const kDone = join(kOut, 'done');
-if (existsSync(kDone) && !process.argv.includes('--force')) {
-  console.log(`${kOut} is there.`);
-} else {
+async function main() {
+  const done = join(kOut, 'done');
+  if (existsSync(done) && !process.argv.includes('--force')) {
+    console.log(`${kOut} is there.`);
+    return;
+  }
+  const root = objectsFolder();
   rmSync(kOut, { recursive: true, force: true });
   mkdirSync(kOut, { recursive: true });
   await digits(kReduced ? 12 : 100, kReduced ? 5 : 50);
-  const made = await objects(kReduced ? 40 : 92);
+  const made = await objects(root, kReduced ? 40 : 92);
   await standIn(made, kReduced ? 4 : 20, kReduced ? 56 : 98);
-  writeFileSync(kDone, '');
+  writeFileSync(done, '');
   console.log(`Made ${kOut}: digits, the 92 objects, a simulated stand-in for BOLD5000.`);
+}
+
+try {
+  await main();
+} catch (error) {
+  // What a person can mend is a sentence; the rest is a fault of this program.
+  console.error(error.code ? error.message : error);
+  process.exitCode = 1;
 }

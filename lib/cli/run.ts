@@ -181,7 +181,8 @@ function timeOf(batches: DryRun['batches']): number {
 
 function planText({ study, plan, batches, data, models, speed, shares }: DryRun): string {
   const sources = data.map(({ simulated, measured, name, rows, targets }) => {
-    const what = simulated ? 'a simulated subject' : `real measurements (${measured?.name})`;
+    const files = measured?.simulated ? 'SIMULATED responses in the files of a data set' : 'real measurements';
+    const what = simulated ? 'a simulated subject' : `${files} (${measured?.name})`;
     return `Data: ${data.length > 1 ? `${name}: ` : ''}${what}, ${rows} rows, ${targets} targets`;
   });
   const rows = plan.batches.map((batch, i) => {

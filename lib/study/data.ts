@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { loadDataset } from '../data/dataset.js';
 import { isSimulated, parseSimulated, simulatedStimuli } from '../data/simulate.js';
 import type { Dataset, Stimuli } from '../data/types.js';
-import { codeOf } from '../errors.js';
+import { CortuneError, codeOf } from '../errors.js';
 import { contentId } from './hash.js';
 import type { DataSummary } from './records.js';
 import type { Study } from './schema.js';
@@ -35,14 +35,15 @@ export async function studyData(
   models: ReadonlyMap<string, string>,
   root?: string,
 ): Promise<StudyData> {
-  const { dataset, name, otherwise, ...options } = entry;
+  const { dataset, name, otherwise, prepare, ...options } = entry;
   if (isSimulated(dataset)) return simulatedData(study, entry, models);
   const loading = loadDataset(datasetPath(study, dataset), {
     ...options,
     root: root ?? (options.root === undefined ? undefined : resolve(study.folder, options.root)),
   });
   const measured = await loading.catch((error) => {
-    if (otherwise === undefined || codeOf(error) !== 'ERR_NOT_FOUND') throw error;
+    if (codeOf(error) !== 'ERR_NOT_FOUND') throw error;
+    if (otherwise === undefined) throw prepare === undefined ? error : notPrepared(dataset, prepare, error);
   });
   if (!measured)
     return studyData(study, { dataset: otherwise!, name: name ?? dataset, subjects: entry.subjects }, models);
@@ -51,6 +52,15 @@ export async function studyData(
     ...{ entry, name: name ?? measured.name, hash, stimuli, simulated: false, measured },
     ...{ rows: responses.rows, targets: targets.length },
   };
+}
+
+/** The study's author knows how to get the files: that is told first, and what was looked for after it. */
+function notPrepared(dataset: string, prepare: string, error: Error): CortuneError {
+  return new CortuneError(
+    'ERR_NOT_FOUND',
+    `Expected the files of \`${dataset}\`, and they are not all there. The study says how to get them: ${prepare}\n(${error.message})`,
+    { cause: error },
+  );
 }
 
 /** Paths in a study are relative to its file; names such as `alice` are known to the project. */

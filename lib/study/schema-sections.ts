@@ -41,6 +41,9 @@ const dataSection = section('`data`', {
     .describe(
       'A data set in its place where its files are not there: `simulated:subjects=8`. Reports say which was used.',
     ),
+  prepare: text('a command')
+    .optional()
+    .describe('How its files are got or made; told where they are not found, and never run.'),
   variant: label.optional().describe('One of the `variants` of its description.'),
   subjects: oneOf(kSubjectModes)
     .optional()

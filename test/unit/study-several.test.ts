@@ -60,6 +60,10 @@ describe('a data set', () => {
     await expect(studyData(study, { ...entry, otherwise: undefined }, new Map())).rejects.toMatchObject({
       code: 'ERR_NOT_FOUND',
     });
+    // The study says how they are got.
+    await expect(
+      studyData(study, { ...entry, otherwise: undefined, prepare: 'node make-it.mjs' }, new Map()),
+    ).rejects.toMatchObject({ code: 'ERR_NOT_FOUND', message: expect.stringContaining('node make-it.mjs') });
     const wrong = join(root, 'dataset.yaml');
     writeFileSync(wrong, 'name: x\n');
     await expect(studyData(study, { ...entry, dataset: wrong }, new Map())).rejects.toMatchObject({
