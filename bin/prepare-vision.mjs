@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteFile } from 'hyparquet-writer';
-import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
+import { EigenvalueDecomposition, Matrix, QrDecomposition } from 'ml-matrix';
 import sharp from 'sharp';
 import { embed, loadModel, parseMat } from '../dist/index.js';
 import { Random } from '../dist/random.js';
@@ -70,13 +70,15 @@ function nifti(columns, volumes, valueAt) {
   return gzipSync(Buffer.concat([header, Buffer.from(values.buffer)]));
 }
 
-// Patterns [n, n + 1] whose rows correlate as 1 - rdm says: the square root of that correlation matrix, turned so that every row has the
-// mean 0. They are the measured patterns up to a rotation of the voxels, which no correlation, distance or ridge kernel sees.
-function patternsOf(rdm) {
+// Patterns [n, n + 1] whose rows correlate as 1 - rdm says: the symmetric square root of that correlation matrix, turned so that every row has
+// the mean 0. They are the measured patterns up to a rotation of the voxels. Symmetric roots are alike where people's matrices are, and all
+// are turned in the same way (`mixing`, random as voxels are): so a column means about the same in everyone, and means over people are of use.
+function patternsOf(rdm, mixing) {
   const n = rdm.length;
   const correlation = new Matrix(rdm.map((row) => row.map((d) => 1 - d)));
   const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(correlation, { assumeSymmetric: true });
-  const root = eigenvectorMatrix.mmul(Matrix.diag(realEigenvalues.map((value) => Math.sqrt(Math.max(0, value)))));
+  const roots = Matrix.diag(realEigenvalues.map((value) => Math.sqrt(Math.max(0, value))));
+  const root = eigenvectorMatrix.mmul(roots).mmul(eigenvectorMatrix.transpose()).mmul(mixing);
   // Helmert's contrasts: n orthonormal directions in n + 1 dimensions, each of sum 0.
   const contrasts = Matrix.zeros(n, n + 1);
   for (let i = 0; i < n; i++) {
@@ -120,6 +122,9 @@ async function objects(root, count) {
     join(folder, 'stimuli.csv'),
     ['image,category', ...order.map((i, at) => `${names[at]},${text(stimuli[i].category)}`)].join('\n'),
   );
+  const random = new Random(kSeed);
+  const mixing = new QrDecomposition(new Matrix(order.map(() => Array.from(order, () => random.normal()))))
+    .orthogonalMatrix;
   const people = ['BE', 'KO', 'SN', 'TI'];
   for (const person of people) {
     const sessions = measured
@@ -128,7 +133,7 @@ async function objects(root, count) {
     const mean = order.map((i) =>
       order.map((j) => sessions.reduce((sum, rdm) => sum + rdm[i][j], 0) / sessions.length),
     );
-    const patterns = patternsOf(mean);
+    const patterns = patternsOf(mean, mixing);
     writeFileSync(
       join(folder, `${person}_patterns.nii.gz`),
       nifti(patterns.columns, count, (x, t) => patterns.get(t, x)),
@@ -151,7 +156,7 @@ responses:
   subjects: each
   zscore: false
 notes:
-  - "Human IT, four people, two sessions averaged. Only dissimilarities (1 - r) are published: the responses are patterns that have exactly these, the measured ones up to a rotation of the voxels. Correlations between patterns mean what they do in the data; single columns are no voxels."
+  - "Human IT, four people, two sessions averaged. Only dissimilarities (1 - r) are published: the responses are patterns that have exactly these, the measured ones up to a rotation of the voxels. Correlations between patterns mean what they do in the data. Columns are no voxels but random mixtures, the same for all people, of symmetric roots; ceilings of single columns say how alike people's geometries are."
 `,
   );
   return { folder, names };

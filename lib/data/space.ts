@@ -74,11 +74,16 @@ export function placedOf(space: Placed, columns: readonly number[]): Placed {
   };
 }
 
+/** An image of one row holds a list of values, no places. */
+function isList(shape: readonly number[]): boolean {
+  return shape.filter((length) => length > 1).length < 2;
+}
+
 /** The spaces of subjects: those who have the same columns at the same voxels of the same grid share one. */
 export function spacesOf(all: readonly { subject: string; columns: readonly string[]; space?: Placed }[]): Space[] {
   const found: Space[] = [];
   for (const { subject, columns, space } of all) {
-    if (!space) continue;
+    if (!space || isList(space.shape)) continue;
     const known = found.find((one) => sameSpace(one, space) && same(one.columns, columns));
     if (!known) found.push({ ...space, subjects: [subject], columns: [...columns] });
     else if (!known.subjects.includes(subject)) known.subjects.push(subject);

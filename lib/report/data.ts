@@ -167,6 +167,7 @@ const kMeasures: {
   chance(rows: Row[]): number | null;
   region(row: Row): string;
   value(row: Row): number | null;
+  ceiling?(row: Row): [number | null, number | null];
 }[] = [
   {
     id: 'decode',
@@ -188,17 +189,24 @@ const kMeasures: {
     chance: () => 0,
     region: (row) => (row as RsaRow).region,
     value: (row) => (row as RsaRow).similarity,
+    ceiling: (row) => [(row as RsaRow).ceiling_lower, (row as RsaRow).ceiling_upper],
   },
 ];
 type Row = DecodeRow | LabelRow | RsaRow;
 
 function measuresOf(scores: Scores, known: Map<string, PageMeasure>): Record<string, Float64Array> | undefined {
   const found: Record<string, Float64Array> = {};
-  for (const { id, title, chance, region, value } of kMeasures) {
+  for (const { id, title, chance, region, value, ceiling } of kMeasures) {
     const rows: Row[] = scores[id] ?? [];
     if (rows.length === 0) continue;
-    const measure = known.get(id) ?? { id, title, regions: [...new Set(rows.map(region))], chance: chance(rows) };
+    const measure = known.get(id) ?? { id, title, regions: [], chance: chance(rows), ceilings: [] };
     known.set(id, measure);
+    for (const row of rows) {
+      if (measure.regions.includes(region(row))) continue;
+      const [lower, upper] = ceiling?.(row) ?? [];
+      measure.regions.push(region(row));
+      measure.ceilings.push(typeof lower === 'number' && typeof upper === 'number' ? [lower, upper] : null);
+    }
     const values = new Float64Array(scores.layers.length * measure.regions.length).fill(Number.NaN);
     for (const row of rows) {
       const [l, g] = [scores.layers.indexOf(row.layer), measure.regions.indexOf(region(row))];

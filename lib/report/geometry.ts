@@ -81,10 +81,12 @@ function bestRows(rows: readonly Row[], { region, columns }: Section<Row>, title
 }
 
 function sectionOf(
-  { id, heading, note, columns }: Section<Row>,
+  { id, heading, note, columns: all }: Section<Row>,
   rows: { title: string; name: string; row: Row }[],
 ): Html {
   const regions = rows.some(({ name }) => name !== '');
+  // Tests and intervals that no run was asked for are no columns.
+  const columns = all.filter(([, value]) => rows.some(({ row }) => Number.isFinite(value(row) ?? Number.NaN)));
   return html`<section aria-labelledby="${id}-title"><h2 id="${id}-title">${heading}</h2>
     <p class="quiet" id="${id}-note">${note}</p>
     <div class="scroll" tabindex="0" role="region" aria-label="${heading} of each run"><table aria-describedby="${id}-note">

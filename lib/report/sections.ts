@@ -11,7 +11,9 @@ import type { PageData } from './types.js';
 const kTested = 12;
 
 export function decimals(value: number, digits = 3): string {
-  return Number.isFinite(value) ? value.toFixed(digits).replace('-', '\u2212') : '\u2013';
+  if (!Number.isFinite(value)) return '\u2013';
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace('-', '') : text.replace('-', '\u2212');
 }
 
 /** The first thing a reader must know: what was measured, on which model, and what cannot be concluded. */
@@ -55,12 +57,15 @@ export function restNote(shown: Set<string>, summary: Summary): Html | null {
 export function summaryTable(summary: Summary, shown: Set<string>): Html {
   const done = summary.rows.filter((row) => shown.has(row.run));
   const top = Math.max(...done.map((row) => row.bestR).filter(Number.isFinite));
+  const static0 = (row: Summary['rows'][number]) =>
+    row.layers.length > 1 && row.layers[0] === 0 ? row.r[0]! : Number.NaN;
+  const withStatic = done.some((row) => Number.isFinite(static0(row)));
   return html`<p class="quiet" id="summary-note">Mean Pearson r over ${summary.over}. The best layer is chosen on the scores that are shown, so its score is a little high.</p>
     <div class="scroll" tabindex="0" role="region" aria-label="Summary of runs"><table aria-describedby="summary-note">
-    <thead><tr><th scope="col">run</th><th scope="col">best layer</th><th scope="col">r</th><th scope="col">r / ceiling</th><th scope="col">r at layer 0</th></tr></thead>
+    <thead><tr><th scope="col">run</th><th scope="col">best layer</th><th scope="col">r</th><th scope="col">r / ceiling</th>${withStatic ? html`<th scope="col">r at layer 0</th>` : null}</tr></thead>
     <tbody>${done.map(
       (row) =>
-        html`<tr${row.bestR === top ? html` class="top"` : null}><th scope="row">${row.title}</th><td>${row.layers.length > 1 ? row.bestLayer : '\u2013'}</td><td>${decimals(row.bestR)}</td><td>${decimals(row.bestNormalized)}</td><td>${row.layers[0] === 0 && row.layers.length > 1 ? decimals(row.r[0]!) : '\u2013'}</td></tr>`,
+        html`<tr${row.bestR === top ? html` class="top"` : null}><th scope="row">${row.title}</th><td>${row.layers.length > 1 ? row.bestLayer : '\u2013'}</td><td>${decimals(row.bestR)}</td><td>${decimals(row.bestNormalized)}</td>${withStatic ? html`<td>${decimals(static0(row))}</td>` : null}</tr>`,
     )}</tbody></table></div>
     ${restNote(shown, summary)}<p class="quiet">Mean ceiling: ${ceilingText(summary) ?? '\u2013'}.</p>`;
 }

@@ -52,6 +52,8 @@ export interface PageMeasure {
   regions: string[];
   /** What guessing gives; NaN (null) where that means nothing. */
   chance: number | null;
+  /** Of each region, between which of two bounds the best possible value lies; null where that is not known. */
+  ceilings: ([lower: number, upper: number] | null)[];
 }
 
 /** Tuned minus untuned: one line of the figures against the untuned model of its set and model. */

@@ -298,7 +298,7 @@ describe.skipIf(!executablePath)(`in a browser${why}`, () => {
     for (const { scores } of results.runs) {
       const rows = scores!.layers.map((layer) => ({ layer, region: 'ROI-1', p: null, ...kNoScore }));
       scores!.decode = rows.map((row) => ({ ...row, two_vs_two: 0.5 + row.layer / 100 }));
-      scores!.rsa = rows.map((row) => ({ ...row, similarity: row.layer / 50 }));
+      scores!.rsa = rows.map((row) => ({ ...row, similarity: row.layer / 50, ceiling_lower: 0.4, ceiling_upper: 0.6 }));
     }
     const path = join(folder, 'subjects.html');
     writeFileSync(path, renderReport(results, await pageAssets()));
@@ -312,6 +312,13 @@ describe.skipIf(!executablePath)(`in a browser${why}`, () => {
     expect(await label('sizes')).toMatch(/org\/large-360M, untuned: 0\.\d+/);
     expect(await label('decode-curves')).toMatch(/untuned: highest 0\.620 at layer 12/);
     expect(await label('rsa-curves')).toMatch(/untuned: highest 0\.240 at layer 12/);
+    expect(await page.locator('#rsa-curves-note').textContent()).toMatch(/how alike subjects are: 0\.400 to 0\.600/);
+    // Of what nobody asked for there are no columns.
+    const heads = await page
+      .getByRole('region', { name: 'Geometry of each run' })
+      .locator('th[scope=col]')
+      .allTextContents();
+    expect(heads).toEqual(['run', 'region', 'layer', 'similarity', 'ceiling from', 'ceiling to']);
     expect(problems).toEqual([]);
     await page.close();
   });

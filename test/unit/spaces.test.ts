@@ -37,6 +37,8 @@ describe('spaces', () => {
       ['c'],
     ]);
     expect(spacesOf([{ subject: 'a', columns: ['x'] }])).toEqual([]);
+    // An image of one row is a list.
+    expect(spacesOf([of('a', { shape: [60, 1, 1] })])).toEqual([]);
   });
 
   it('give the columns that are asked for, in their order', () => {

@@ -51,5 +51,6 @@ export function tick(label: Child, checked: boolean, onChange: (checked: boolean
 /** A number for people: three decimals, a true minus sign, a dash for none. */
 export function number(value: number | null | undefined, decimals = 3): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '\u2013';
-  return value.toFixed(decimals).replace('-', '\u2212');
+  const text = value.toFixed(decimals);
+  return Number(text) === 0 ? text.replace('-', '') : text.replace('-', '\u2212');
 }

@@ -82,7 +82,7 @@ export function heatMap(set: PageSet, series: Series[], choices: Choices, of: st
     return row ? `${roi}: ${number(row.value)} (${one ? `layer ${row.column}` : row.column}).` : `${roi}: none.`;
   });
   const key =
-    svg.legend('color', { width: Math.min(260, width), marginLeft: 16, marginRight: 16, label: scoreName, ticks: 4 }) ??
+    svg.legend('color', { width: Math.min(260, width), marginLeft: 16, marginRight: 16, label: scoreName, ticks: 3 }) ??
     null;
   return {
     svg,

@@ -1,12 +1,12 @@
 /** The figures of the page: what each is called, how it is made from what the reader chose, and what is written below it. */
-import type { PageData, PageSet } from '../types.js';
+import type { PageData, PageMeasure, PageSet } from '../types.js';
 import { controlBars, measureCurves, subjects } from './beside.js';
 import { number } from './dom.js';
 import { layerCurves, lossCurves, rateCurve } from './figures.js';
 import type { Figure } from './frame.js';
 import { gainNote, gains } from './gains.js';
 import { heatMap, kHighest, kRegions } from './heat-map.js';
-import { type Choices, ceilingOf, hasFoldBand, roisOf, type Series } from './series.js';
+import { type Choices, ceilingOf, hasFoldBand, mean, roisOf, type Series } from './series.js';
 import { rateMap, sizes } from './sweeps.js';
 
 /** The page at this moment. */
@@ -83,10 +83,22 @@ export function allPlaces(data: PageData, now: () => Now): Place[] {
         id: `${measure.id}-curves`,
         title: measure.title,
         make: (width) => measureCurves(measure, now().series, now().choices, width),
-        note: () => (measure.chance === null ? '' : `Dotted: ${number(measure.chance)}, by chance.`),
+        note: () => measureNote(measure, now()),
       }),
     ),
   ];
+}
+
+function measureNote({ chance, regions, ceilings }: PageMeasure, { choices, set }: Now): string {
+  const wanted = regions.includes(choices.roi) ? [choices.roi] : roisOf(set);
+  const bounds = ceilings.filter((bound, i) => bound !== null && wanted.includes(regions[i]!));
+  const [lower, upper] = [0, 1].map((i) => number(mean(bounds.map((bound) => bound![i]))));
+  return [
+    chance === null ? '' : `Dotted: ${number(chance)}, by chance.`,
+    bounds.length === 0 ? '' : `Ceiling, how alike subjects are: ${lower} to ${upper}.`,
+  ]
+    .filter(Boolean)
+    .join(' ');
 }
 
 function bandNote({ choices }: Now): string {
