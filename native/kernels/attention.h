@@ -24,6 +24,9 @@ struct HeadStrides {
 struct Sequence {
   int64_t row, length;
   bool memory;  // begins with the virtual keys and values of its lane
+  // Sees, before its own, as many keys as these of the sequence before it: its memory and its first words.
+  // Forward alone.
+  int64_t before = 0;
 };
 
 struct AttentionShape {
@@ -35,7 +38,7 @@ struct AttentionShape {
   int64_t window;  // sees keys less than this before it; 0 for all
   HeadStrides q, k, v, memory;
 
-  // Keys a lane's sequence has.
+  // Virtual keys that a lane's sequence has.
   CORTUNE_BOTH int64_t remembered(int64_t lane, const Sequence& sequence) const {
     return sequence.memory && memory_counts ? memory_counts[lane] : 0;
   }

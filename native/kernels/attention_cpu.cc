@@ -1,5 +1,6 @@
 // Attention within short sequences on the CPU. A piece of work is one lane, one sequence and one key head;
-// what it needs is packed into a thread's own memory with rows padded to whole registers.
+// what it needs is packed into a thread's own memory with rows padded to whole registers. Of sequences that
+// share keys, one thread takes all: those a sequence shares are still packed from the one before it.
 #include "attention.h"
 
 #include <ATen/Parallel.h>
@@ -82,7 +83,10 @@ CORTUNE_BOTH void softmax(T* scores, T scale, int64_t from, int64_t to, int64_t 
 // What one piece of work holds.
 template <typename T>
 struct Scratch {
-  int64_t length, before, total, keys, width, wide;
+  int64_t length;
+  int64_t before;  // keys before its own,
+  int64_t packed;  // of which are there already
+  int64_t keys, width, wide;
   T *key_columns, *value_columns;  // [width, keys']
   T *key_rows, *value_rows;        // [keys, width']
   T *dk, *dv;                      // [keys, width']
@@ -94,8 +98,14 @@ struct Scratch {
     const int64_t keys = padded<T>(total), wide = padded<T>(width);
     return 2 * width * keys + 4 * keys * wide + 2 * length * wide + 2 * keys + wide;
   }
-  Scratch(T* at, int64_t n, int64_t memory, int64_t d)
-      : length(n), before(memory), total(memory + n), keys(padded<T>(total)), width(d), wide(padded<T>(d)) {
+  // With room for `total` keys: as many for all sequences that share.
+  Scratch(T* at, int64_t n, int64_t memory, int64_t shared, int64_t total, int64_t d)
+      : length(n),
+        before(memory + shared),
+        packed(shared > 0 ? before : 0),
+        keys(padded<T>(total)),
+        width(d),
+        wide(padded<T>(d)) {
     const auto take = [&](T*& into, int64_t count) {
       into = at;
       at += count;
@@ -126,10 +136,12 @@ struct Piece {
 template <typename T>
 CORTUNE_BOTH void forward_piece(const Piece<T>& at, Scratch<T>& s, const AttentionShape& a) {
   const T scale = 1 / std::sqrt(static_cast<T>(s.width));
-  std::fill(s.key_columns, s.key_columns + s.width * s.keys, T(0));
-  if (s.before > 0) {
-    pack_columns(s.key_columns, at.memory_keys, a.memory.row, 0, s.before, s.width, s.keys);
-    pack_rows(s.value_rows, at.memory_values, a.memory.row, s.before, s.width, s.wide);
+  if (s.packed == 0) {
+    std::fill(s.key_columns, s.key_columns + s.width * s.keys, T(0));
+    if (s.before > 0) {
+      pack_columns(s.key_columns, at.memory_keys, a.memory.row, 0, s.before, s.width, s.keys);
+      pack_rows(s.value_rows, at.memory_values, a.memory.row, s.before, s.width, s.wide);
+    }
   }
   pack_columns(s.key_columns, at.k, a.k.row, s.before, s.length, s.width, s.keys);
   pack_rows(s.value_rows + s.before * s.wide, at.v, a.v.row, s.length, s.width, s.wide);
@@ -211,16 +223,34 @@ void run_backward(const Piece<double>& at, Scratch<double>& s, const AttentionSh
   backward_piece(at, s, a);
 }
 
-// work(lane, key head, sequence) for all of them. Sequences of a lane share the gradients of its memory, so
-// with one they follow each other on one thread.
+struct Sizes {
+  int64_t longest = 0;  // rows of a sequence
+  int64_t memory = 0;   // virtual keys
+  int64_t keys = 0;     // of a sequence, but for those
+  bool share = false;
+};
+
+Sizes sizes_of(const AttentionShape& a) {
+  Sizes sizes;
+  for (int64_t b = 0; b < a.sequence_count; ++b) {
+    const auto& sequence = a.sequences[b];
+    sizes.longest = std::max(sizes.longest, sequence.length);
+    sizes.keys = std::max(sizes.keys, sequence.before + sequence.length);
+    sizes.share = sizes.share || sequence.before > 0;
+  }
+  for (int64_t k = 0; a.memory_counts && k < a.lanes; ++k)
+    sizes.memory = std::max(sizes.memory, a.memory_counts[k]);
+  return sizes;
+}
+
+// work(lane, key head, sequence) for all of them, `in_turn` on one thread for a lane and key head: sequences
+// of a lane share the gradients of its memory, or keys.
 template <typename T, typename Work>
 void over_pieces(const AttentionShape& a, bool in_turn, const Work& work) {
-  int64_t longest = 0, memory = 0;
-  for (int64_t b = 0; b < a.sequence_count; ++b) longest = std::max(longest, a.sequences[b].length);
-  for (int64_t k = 0; a.memory_counts && k < a.lanes; ++k) memory = std::max(memory, a.memory_counts[k]);
+  const auto sizes = sizes_of(a);
   const int64_t heads = a.lanes * a.key_heads, runs = in_turn ? 1 : a.sequence_count;
   at::parallel_for(0, heads * runs, 1, [&](int64_t begin, int64_t end) {
-    std::vector<T> own(Scratch<T>::size(longest, memory + longest, a.width) + VecOf<T>::kSize);
+    std::vector<T> own(Scratch<T>::size(sizes.longest, sizes.memory + sizes.keys, a.width) + VecOf<T>::kSize);
     for (int64_t piece = begin; piece < end; ++piece) {
       const int64_t k = piece / runs / a.key_heads, g = piece / runs % a.key_heads;
       const int64_t first = in_turn ? 0 : piece % runs, last = in_turn ? a.sequence_count : first + 1;
@@ -249,10 +279,13 @@ Piece<T> piece_of(const AttentionInputs<T>& in, const AttentionShape& a, int64_t
 
 template <typename T>
 void attention_cpu(const AttentionInputs<T>& in, T* o, int64_t rows, const AttentionShape& a) {
-  over_pieces<T>(a, false, [&](int64_t k, int64_t g, const Sequence& b, T* own) {
+  const auto sizes = sizes_of(a);
+  over_pieces<T>(a, sizes.share, [&](int64_t k, int64_t g, const Sequence& b, T* own) {
     auto at = piece_of(in, a, k, g, b);
     at.out = o + ((k * rows + b.row) * a.heads + g * at.shared) * a.width;
-    Scratch<T> scratch(own, b.length, a.remembered(k, b), a.width);
+    const int64_t memory = a.remembered(k, b);
+    const int64_t keys = memory + (sizes.share ? sizes.keys : b.length);
+    Scratch<T> scratch(own, b.length, memory, b.before, keys, a.width);
     run_forward(at, scratch, a);
   });
 }
@@ -273,7 +306,8 @@ void attention_backward_cpu(const AttentionInputs<T>& in, const T* o, const T* d
     at.dv = d.v ? d.v + key : nullptr;
     at.dmk = d.memory_keys ? d.memory_keys + memory : nullptr;
     at.dmv = d.memory_values ? d.memory_values + memory : nullptr;
-    Scratch<T> scratch(own, b.length, a.remembered(k, b), a.width);
+    const int64_t count = a.remembered(k, b);
+    Scratch<T> scratch(own, b.length, count, 0, count + b.length, a.width);
     run_backward(at, scratch, a);
   });
 }

@@ -17,7 +17,7 @@ void number_rows(const Layout& layout, int64_t prompt, int64_t prefix, int64_t* 
   for (int64_t row = 0; row < layout.rows; ++row)
     if (source[row] < layout.prompt) into[row] = std::max<int64_t>(0, source[row] - unused);
   for (const auto& words : layout.words)
-    for (int64_t t = 0; t < words.length; ++t) into[words.row + t] = prompt + prefix + t;
+    for (int64_t t = 0; t < words.length; ++t) into[words.row + t] = prompt + prefix + words.before + t;
 }
 
 at::Tensor number_all(const Layout& layout) {
@@ -29,25 +29,19 @@ at::Tensor number_all(const Layout& layout) {
   return lanes == 0 ? positions[0] : positions;
 }
 
-}  // namespace
-
-int64_t VirtualCounts::longest_prompt() const { return largest(prompts); }
-int64_t VirtualCounts::longest_prefix() const { return largest(prefixes); }
-
-Layout Layout::pack(const std::vector<std::vector<int32_t>>& sequences, const VirtualCounts& counts) {
+// Everything but groups; `shared` [B] or empty for none: words at the beginning that need no rows.
+Layout lay_out(const std::vector<std::vector<int32_t>>& sequences, const std::vector<int64_t>& shared,
+               const VirtualCounts& counts) {
   Layout layout;
   layout.counts = counts;
   layout.prompt = counts.longest_prompt();
-  const int64_t before = counts.shared ? 0 : layout.prompt;  // rows in front of each sequence
+  const int64_t before = layout.rows_before();
   layout.rows = layout.prompt - before;
-  for (const auto& sequence : sequences) {
-    const auto length = static_cast<int64_t>(sequence.size());
-    if (!layout.groups.empty() && layout.groups.back().length == before + length)
-      ++layout.groups.back().count;
-    else
-      layout.groups.push_back({layout.rows, 1, before + length});
-    layout.words.push_back({layout.rows + before, length});
-    layout.rows += before + length;
+  for (size_t b = 0; b < sequences.size(); ++b) {
+    const int64_t length = static_cast<int64_t>(sequences[b].size()),
+                  skipped = shared.empty() ? 0 : shared[b];
+    layout.words.push_back({layout.rows + before, length - skipped, skipped});
+    layout.rows += before + length - skipped;
     layout.longest = std::max(layout.longest, length);
   }
   int64_t virtual_tokens = 0;
@@ -62,24 +56,42 @@ Layout Layout::pack(const std::vector<std::vector<int32_t>>& sequences, const Vi
   if (counts.shared)
     for (int64_t i = 0; i < layout.prompt; ++i) source[i] = i;
   for (size_t b = 0; b < sequences.size(); ++b) {
-    const int64_t row = layout.words[b].row;
-    for (int64_t i = 0; i < before; ++i) source[row - before + i] = i;
-    std::copy(sequences[b].begin(), sequences[b].end(), ids + row);
+    const auto& words = layout.words[b];
+    for (int64_t i = 0; i < before; ++i) source[words.row - before + i] = i;
+    std::copy(sequences[b].begin() + words.before, sequences[b].end(), ids + words.row);
   }
   layout.positions = number_all(layout);
   return layout;
 }
 
-Layout Layout::pack_after(const std::vector<std::vector<int32_t>>& sequences, int64_t common) {
-  if (common == 0) return pack(sequences);
-  std::vector<std::vector<int32_t>> rest;
-  for (const auto& sequence : sequences) rest.emplace_back(sequence.begin() + common, sequence.end());
-  VirtualCounts counts;
-  counts.prompts = {common};
-  auto layout = pack(rest, counts);
-  std::copy(sequences[0].begin(), sequences[0].begin() + common, layout.ids.data_ptr<int64_t>());
-  layout.positions = layout.positions[0];
+}  // namespace
+
+int64_t VirtualCounts::longest_prompt() const { return largest(prompts); }
+int64_t VirtualCounts::longest_prefix() const { return largest(prefixes); }
+
+Layout Layout::pack(const std::vector<std::vector<int32_t>>& sequences, const VirtualCounts& counts) {
+  auto layout = lay_out(sequences, {}, counts);
+  const int64_t before = layout.rows_before();
+  for (const auto& words : layout.words) {
+    const int64_t length = before + words.length;
+    if (!layout.groups.empty() && layout.groups.back().length == length)
+      ++layout.groups.back().count;
+    else
+      layout.groups.push_back({words.row - before, 1, length});
+  }
   return layout;
+}
+
+Layout Layout::pack_tree(const std::vector<std::vector<int32_t>>& sequences,
+                         const std::vector<int64_t>& before, const VirtualCounts& counts) {
+  auto layout = lay_out(sequences, before, counts);
+  layout.tree = true;
+  return layout;
+}
+
+int64_t Layout::row_of(int64_t sequence, int64_t word) const {
+  while (word < words[sequence].before) --sequence;
+  return words[sequence].row + word - words[sequence].before;
 }
 
 at::Tensor Layout::word_rows() const {

@@ -30,17 +30,20 @@ struct VirtualCounts {
   int64_t longest_prefix() const;
 };
 
-// Rows of the words of one sequence.
+// Rows of the words of one sequence. In a tree its first `before` words have the rows that they have in the
+// sequence before it, and `row` and `length` are of the others.
 struct WordRows {
   int64_t row;
   int64_t length;
+  int64_t before = 0;
 };
 
 struct Layout {
-  at::Tensor ids;        // [N] int64, 0 in prompt rows
-  at::Tensor positions;  // [N] int64, from 0 in each sequence, or [K, N] where lanes have virtual tokens
-  std::vector<Group> groups;
+  at::Tensor ids;             // [N] int64, 0 in prompt rows
+  at::Tensor positions;       // [N] int64, from 0 in each sequence, or [K, N] where lanes have virtual tokens
+  std::vector<Group> groups;  // none in a tree
   std::vector<WordRows> words;  // [B], in the order of the sequences given
+  bool tree = false;
   int64_t rows = 0;
   int64_t longest = 0;  // with virtual tokens
 
@@ -53,9 +56,15 @@ struct Layout {
   // `sequences` are spans of `ids`; groups form where neighbours are equally long, so sort by length to get
   // few.
   static Layout pack(const std::vector<std::vector<int32_t>>& sequences, const VirtualCounts& counts = {});
-  // The first `common` tokens, which all sequences begin with (and then have more), once, as rows of a shared
-  // prompt: for causal models alone. Groups and words are of the rest; positions count from the first token.
-  static Layout pack_after(const std::vector<std::vector<int32_t>>& sequences, int64_t common);
+  // Words that sequences begin with in common have one row: a causal model computes the same there. Sequence
+  // i begins as sequence i - 1 does for `before[i]` words, and is found by comparing with that one alone, so
+  // sort them. For passes without gradients, whose lanes have equally many virtual tokens.
+  static Layout pack_tree(const std::vector<std::vector<int32_t>>& sequences,
+                          const std::vector<int64_t>& before, const VirtualCounts& counts = {});
+  // The row of word `word` of sequence number `sequence`.
+  int64_t row_of(int64_t sequence, int64_t word) const;
+  // Prompt rows in front of each sequence.
+  int64_t rows_before() const { return counts.shared ? 0 : prompt; }
   // Rows of all words. [words]
   at::Tensor word_rows() const;
 };

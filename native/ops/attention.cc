@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../error.h"
 #include "../kernels/attention.h"
 #include "dispatch.h"
 #include "record.h"
@@ -175,12 +176,30 @@ at::Tensor attend_group(const at::Tensor& q, const at::Tensor& k, const at::Tens
   return outputs.size() == 1 ? outputs[0] : at::cat(outputs, 0);
 }
 
+// The memory, then the words that sequence number `b` of a tree shares.
+Memory memory_in_tree(const at::Tensor& k, const at::Tensor& v, const Layout& layout, const Memory& memory,
+                      int64_t b, Shapes shapes) {
+  std::vector<int64_t> rows(layout.words[b].before);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = layout.row_of(b, static_cast<int64_t>(i));
+  if (rows.empty()) return memory;
+  const auto index = at::tensor(rows, at::kLong);
+  const auto behind = [&](const at::Tensor& virtual_rows, const at::Tensor& x) {
+    const auto own = x.index_select(1, index).expand({shapes.lanes, -1, -1, -1});
+    return virtual_rows.defined() ? at::cat({serve(virtual_rows, shapes.heads), own}, 1) : own;
+  };
+  Memory all{behind(memory.keys, k), behind(memory.values, v), memory.counts};
+  all.counts.resize(shapes.lanes, 0);
+  for (auto& count : all.counts) count += static_cast<int64_t>(rows.size());
+  return all;
+}
+
 // Keys up to which our kernel wins: from some 100 on, libtorch's blocks of products do.
 constexpr int64_t kShort = 96;
 
 bool is_short(const Layout& layout, const Memory& memory) {
   int64_t longest = layout.counts.shared ? layout.prompt : 0;
-  for (const auto& group : layout.groups) longest = std::max(longest, group.length);
+  for (const auto& words : layout.words)
+    longest = std::max(longest, layout.rows_before() + words.before + words.length);
   const bool ragged = !layout.counts.shared && !all_equal(layout.counts.prompts);
   return !ragged && longest + (memory.keys.defined() ? memory.keys.size(1) : 0) <= kShort;
 }
@@ -189,9 +208,10 @@ bool is_short(const Layout& layout, const Memory& memory) {
 std::vector<Sequence> sequences_of(const Layout& layout) {
   std::vector<Sequence> list;
   if (layout.prompt > 0 && layout.counts.shared) list.push_back({0, layout.prompt, false});
-  for (const auto& group : layout.groups)
-    for (int64_t b = 0; b < group.count; ++b)
-      list.push_back({group.row + b * group.length, group.length, true});
+  const int64_t before = layout.rows_before();
+  for (const auto& words : layout.words)
+    if (before + words.length > 0)
+      list.push_back({words.row - before, before + words.length, true, words.before});
   return list;
 }
 
@@ -279,6 +299,8 @@ at::Tensor short_attention(const at::Tensor& q, const at::Tensor& k, const at::T
 
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Layout& layout,
                      const Memory& memory, const AttentionRules& rules) {
+  if (layout.tree && needs_gradient({q, k, v, memory.keys}))
+    fail(Code::kInternal, "Expected no gradients of sequences that share rows.");
   const Shapes shapes{
       std::max({q.size(0), k.size(0), v.size(0), memory.keys.defined() ? memory.keys.size(0) : 1}),
       q.size(2)};
@@ -289,6 +311,11 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
     outputs.push_back(attend(q, keys, values, {0, 1, layout.prompt}, layout, {}, rules, shapes));
   for (const auto& group : layout.groups)
     outputs.push_back(attend_group(q, keys, values, group, layout, memory, rules, shapes));
+  for (size_t b = 0; layout.tree && b < layout.words.size(); ++b)
+    if (const auto& words = layout.words[b]; words.length > 0)
+      outputs.push_back(attend_group(
+          q, keys, values, {words.row, 1, words.length}, layout,
+          memory_in_tree(keys, values, layout, memory, static_cast<int64_t>(b), shapes), rules, shapes));
   return outputs.size() == 1 ? outputs[0] : at::cat(outputs, 1);  // [K, N, H * D]
 }
 

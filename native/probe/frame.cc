@@ -12,17 +12,8 @@ namespace {
 
 using Tokens = std::vector<int32_t>;
 
-int64_t alike(const Tokens& a, const Tokens& b, int64_t most) {
-  const auto end = std::min<int64_t>({static_cast<int64_t>(a.size()), static_cast<int64_t>(b.size()), most});
-  int64_t i = 0;
-  while (i < end && a[i] == b[i]) ++i;
-  return i;
-}
-
-// As far as all begin alike and each still has a token of its own.
-int64_t beginning(const Tokens& first, const Tokens& item, const Tokens* other, int64_t most) {
-  most = alike(first, item, std::min<int64_t>(most, static_cast<int64_t>(item.size()) - 1));
-  return other ? alike(first, *other, most) : most;
+int64_t alike(const Tokens& a, const Tokens& b) {
+  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
 }
 
 Pass make_pass(const Model& model, const Delta* delta, const ItemBatch& batch,
@@ -30,10 +21,8 @@ Pass make_pass(const Model& model, const Delta* delta, const ItemBatch& batch,
   std::vector<Tokens> sequences;
   for (const auto item : batch.items) sequences.push_back(items[item]);
   auto pass = model.pass(sequences, delta, half);
-  if (batch.common > 0) {
-    pass.layout = Layout::pack_after(sequences, batch.common);
-    if (model.config().rope_theta > 0) pass.rotary = rotary_tables(model.config(), pass.layout);
-  }
+  pass.layout = Layout::pack_tree(sequences, batch.before, pass.layout.counts);
+  if (model.config().rope_theta > 0) pass.rotary = rotary_tables(model.config(), pass.layout);
   return pass;
 }
 
@@ -43,30 +32,27 @@ constexpr int64_t kChunkLogits = int64_t{1} << 24;
 }  // namespace
 
 std::vector<ItemBatch> batches_of(const std::vector<Tokens>& items, const std::vector<Tokens>& others,
-                                  int64_t rows, bool share) {
+                                  int64_t rows) {
   std::vector<int64_t> order(items.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return share ? items[a] < items[b] : items[a].size() > items[b].size();
-  });
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return items[a] < items[b]; });
   std::vector<ItemBatch> batches;
   int64_t size = 0;
   for (const auto item : order) {
     const auto length = static_cast<int64_t>(items[item].size());
-    const auto* other = others.empty() ? nullptr : &others[item];
     if (!batches.empty()) {
       auto& last = batches.back();
-      const int64_t common = share ? beginning(items[last.items[0]], items[item], other, last.common) : 0;
-      const auto count = static_cast<int64_t>(last.items.size());
-      const int64_t joined = size + count * (last.common - common) - (last.common - common) + length - common;
-      if (joined <= rows && joined <= size + length) {
+      const auto neighbour = last.items.back();
+      int64_t before = alike(items[neighbour], items[item]);
+      if (!others.empty()) before = std::min(before, alike(others[neighbour], others[item]));
+      if (size + length - before <= rows) {
         last.items.push_back(item);
-        last.common = common;
-        size = joined;
+        last.before.push_back(before);
+        size += length - before;
         continue;
       }
     }
-    batches.push_back({{item}, share ? beginning(items[item], items[item], other, length) : 0});
+    batches.push_back({{item}, {0}});
     size = length;
   }
   return batches;
@@ -74,7 +60,7 @@ std::vector<ItemBatch> batches_of(const std::vector<Tokens>& items, const std::v
 
 Frame::Frame(const Model& model, const Delta* delta, const ItemBatch& batch, const std::vector<Tokens>& items,
              const std::vector<ScoredToken>& scored, bool half)
-    : pass(make_pass(model, delta, batch, items, half)), common(batch.common), slot(pass.layout.rows, -1) {
+    : pass(make_pass(model, delta, batch, items, half)), slot(pass.layout.rows, -1) {
   for (const auto item : batch.items) lengths_.push_back(static_cast<int64_t>(items[item].size()));
   std::vector<int64_t> rows;
   for (size_t s = 0; s < scored.size(); ++s) {
@@ -97,7 +83,7 @@ Frame::Frame(const Model& model, const Delta* delta, const ItemBatch& batch, con
 
 int64_t Frame::row_of(int64_t i, int64_t position) const {
   if (position < 0 || position >= lengths_[i]) return -1;
-  return position < common ? position : pass.layout.words[i].row + position - common;
+  return pass.layout.row_of(i, position);
 }
 
 std::vector<int64_t> Frame::rows_of(int64_t position) const {

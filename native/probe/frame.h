@@ -12,16 +12,16 @@ struct ScoredToken {
   int64_t item, position, token;
 };
 
-// Items that run in one pass, sorted so that they have a long beginning in common.
+// Items that run in one pass, sorted; each begins like the one before it for `before` tokens, which are
+// computed once (Layout::pack_tree).
 struct ItemBatch {
-  std::vector<int64_t> items;
-  int64_t common = 0;
+  std::vector<int64_t> items, before;
 };
 
-// Batches with as few rows as the items' common beginnings allow, of some `rows` at most. `others` (empty, or
-// as many, each as long as its item) must share the beginnings too; with `share` false nothing is shared.
+// Batches with as few rows as the items' common beginnings allow, of `rows` at most (a longer item still
+// runs). `others` (empty, or as many, each as long as its item) must share the beginnings too.
 std::vector<ItemBatch> batches_of(const std::vector<std::vector<int32_t>>& items,
-                                  const std::vector<std::vector<int32_t>>& others, int64_t rows, bool share);
+                                  const std::vector<std::vector<int32_t>>& others, int64_t rows);
 
 // One batch of items, laid out.
 struct Frame {
@@ -37,7 +37,6 @@ struct Frame {
   void score(const Model& model, const at::Tensor& states, at::Tensor& log_p, at::Tensor& hits) const;
 
   Pass pass;
-  int64_t common;
   std::vector<int64_t> tokens;  // numbers of the scored tokens of the batch
   at::Tensor scored_rows;       // [M], ascending
   std::vector<int64_t> slot;    // of each row in scored_rows; -1 for none

@@ -81,8 +81,7 @@ class Run {
   }
 
   VariantScores run() {
-    const bool tuned_prompts = delta_ && !(delta_->virtual_tokens().prompts.empty());
-    const auto batches = batches_of(args_.items, args_.others, args_.rows, model_.causal() && !tuned_prompts);
+    const auto batches = batches_of(args_.items, args_.others, args_.rows);
     const auto threads = static_cast<size_t>(at::get_num_threads());
     total_ = static_cast<int64_t>(batches.size() * (variants_.size() + 1));
     for (size_t first = 0; first < batches.size(); first += threads)

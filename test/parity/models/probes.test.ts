@@ -161,6 +161,65 @@ describe.each(kCausal)('%s', (name) => {
   });
 });
 
+/** Items that part at several depths, one the beginning of others, one twice, and one with no beginning in common; and their other readings. */
+function tree(scale: number): Pick<Golden, 'items'> & { others: number[][] } {
+  const run = (first: number, count: number) =>
+    Array.from({ length: count * scale }, (_, i) => 5 + ((first * 31 + i * 7) % 300));
+  const [root, left, right] = [run(1, 3), run(2, 2), run(3, 2)];
+  const items = [
+    [...root, ...left, ...run(4, 1)],
+    [...root, ...right, ...run(5, 3)],
+    [...root, ...left],
+    run(6, 4),
+    [...root, ...left, ...run(7, 2)],
+    [...root, ...right, ...run(5, 3)],
+    [...root, ...left, ...run(7, 1), ...run(8, 2)],
+  ];
+  // Nearer to the beginning in one of them, so that the other readings part earlier than the items.
+  const others = items.map((ids, i) => ids.map((id, t) => (t === 5 || (i === 4 && t === 2) ? (id + 9) % 300 : id)));
+  return { items, others };
+}
+
+describe('beginnings in common', () => {
+  it.each([
+    ['llama', 1],
+    ['gpt2', 1],
+    ['mistral', 1], // keys of a window alone
+    ['opt', 2],
+    ['llama', 14], // above 96 keys libtorch attends
+    ['mistral', 14],
+  ])('are computed once, and nothing changes: %s, lengths times %d', async (name, scale) => {
+    const { items, others } = tree(scale);
+    const given = { items, others, variants: goldenOf(name).variants };
+    const model = await load(tinyModel(name));
+    const [alone, once, split] = [
+      await scores(model, given, { rows: 1 }),
+      await scores(model, given),
+      await scores(model, given, { rows: 15 * scale, together: 30 * scale }),
+    ];
+    expect(alone.logP.every(Number.isFinite)).toBe(true);
+    const tolerance = float32Tolerance(Math.max(48, 10 * scale), 18);
+    expectClose(once.logP, alone.logP, tolerance);
+    expectClose(split.logP, alone.logP, tolerance);
+  });
+
+  it.each(['prefix', 'prompt'])('come after the virtual tokens of %s tuning', async (method) => {
+    const model = await load(tinyModel('llama'));
+    const { lanes } = await tune(model, ['the rabbit'], { method, lr: [3e-2, 1e-1], steps: 4 });
+    open.push(lanes);
+    const { items } = tree(1);
+    const variants = goldenOf('llama').variants.filter((edits) => edits.every(([, , , , value]) => value !== 'other'));
+    const with_ = { lanes: lanes.handle, lane: 1 };
+    const [alone, once, untuned] = [
+      await scores(model, { items, variants }, { ...with_, rows: 1 }),
+      await scores(model, { items, variants }, with_),
+      await scores(model, { items, variants }),
+    ];
+    expectClose(once.logP, alone.logP, kTolerance);
+    expect(Math.max(...once.logP.map((value, i) => Math.abs(value - untuned.logP[i]!)))).toBeGreaterThan(0.01);
+  });
+});
+
 describe.each(['prefix', 'prompt'])('lanes of %s tuning', (method) => {
   it('see their virtual tokens in every variant', async () => {
     const golden = goldenOf('gpt2');
