@@ -48,7 +48,7 @@ export function pageData(results: Results, smaller = 0): PageData {
     losses: Math.max(24, Math.min(kLosses, Math.floor(kAllLosses / Math.max(1, tuned)))),
   };
   const sets: Sets = new Map();
-  const measures = new Map<string, PageMeasure>();
+  const measures = measuresIn(results);
   const runs = results.runs.map((run) => pageRun(run, detail, sets, measures));
   const page = { runs, sets: [...sets.values()].map(({ set }) => set), measures: [...measures.values()] };
   const left = detail.single ? (detail.numbers ? '' : kLeftNumbers) : kLeftTargets;
@@ -194,19 +194,31 @@ const kMeasures: {
 ];
 type Row = DecodeRow | LabelRow | RsaRow;
 
+/** Those that any run has, with the regions of all runs: data sets have regions of their own. */
+function measuresIn({ runs }: Results): Map<string, PageMeasure> {
+  const known = new Map<string, PageMeasure>();
+  for (const { id, title, chance, region, ceiling } of kMeasures)
+    for (const { scores } of runs) {
+      const rows: Row[] = scores?.[id] ?? [];
+      if (rows.length === 0) continue;
+      const measure = known.get(id) ?? { id, title, regions: [], chance: chance(rows), ceilings: [] };
+      known.set(id, measure);
+      for (const row of rows) {
+        if (measure.regions.includes(region(row))) continue;
+        const [lower, upper] = ceiling?.(row) ?? [];
+        measure.regions.push(region(row));
+        measure.ceilings.push(typeof lower === 'number' && typeof upper === 'number' ? [lower, upper] : null);
+      }
+    }
+  return known;
+}
+
 function measuresOf(scores: Scores, known: Map<string, PageMeasure>): Record<string, Float64Array> | undefined {
   const found: Record<string, Float64Array> = {};
-  for (const { id, title, chance, region, value, ceiling } of kMeasures) {
+  for (const { id, region, value } of kMeasures) {
     const rows: Row[] = scores[id] ?? [];
     if (rows.length === 0) continue;
-    const measure = known.get(id) ?? { id, title, regions: [], chance: chance(rows), ceilings: [] };
-    known.set(id, measure);
-    for (const row of rows) {
-      if (measure.regions.includes(region(row))) continue;
-      const [lower, upper] = ceiling?.(row) ?? [];
-      measure.regions.push(region(row));
-      measure.ceilings.push(typeof lower === 'number' && typeof upper === 'number' ? [lower, upper] : null);
-    }
+    const measure = known.get(id)!;
     const values = new Float64Array(scores.layers.length * measure.regions.length).fill(Number.NaN);
     for (const row of rows) {
       const [l, g] = [scores.layers.indexOf(row.layer), measure.regions.indexOf(region(row))];

@@ -21,12 +21,13 @@ export function lead(results: Results, page: PageData): Html {
   const records = results.runs.map((run) => run.record);
   const data = unique(records.map((record) => record.data.source));
   const models = unique(records.flatMap((record) => (record.model ? [record.model.source] : [])));
-  const simulated = records.some((record) => record.data.simulated);
+  const all = new Set(records.map((record) => record.data.name));
+  const simulated = unique(records.flatMap(({ data: { simulated, name } }) => (simulated ? [name] : [])));
   const shuffled = page.sets.some((set) => set.shuffled);
   return html`
     <p><strong>Data:</strong> ${data.join(' ')}</p>
     <p><strong>Model:</strong> ${models.length > 0 ? models.join(' ') : 'none'}</p>
-    ${simulated ? html`<p class="warn"><strong>Simulated subject.</strong> These responses were made by the program from a planted layer; they check the instrument and say nothing about a brain.</p>` : null}
+    ${simulated.length > 0 ? html`<p class="warn"><strong>Simulated${simulated.length < all.size ? `: ${simulated.join(', ')}` : ' subject'}.</strong> These responses were made by the program from a planted layer; they check the instrument and say nothing about a brain.</p>` : null}
     ${shuffled ? html`<p class="warn"><strong>Shuffled folds.</strong> Neighbouring rows lie in training and test sets, which inflates the scores of slow signals.</p>` : null}`;
 }
 

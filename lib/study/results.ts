@@ -219,14 +219,21 @@ export function summaryRow({ record, title, scores }: Omit<ResultRun, 'losses' |
 /** Mean over targets per layer, best layers, ceiling. */
 export function summarize(results: { runs: readonly Omit<ResultRun, 'losses' | 'quality'>[] }): Summary {
   const rows = results.runs.map(summaryRow);
-  const first = results.runs.find((run) => run.scores)?.scores;
-  if (!first) return { rows, ceiling: Number.NaN, ceilings: [], over: 'no targets' };
-  const targets = summaryTargets(first);
-  const group = targets.every((t) => first.targets[t]!.subject === 'mean');
-  const what = targets.every((t) => /(^|:)\d+,\d+,\d+$/.test(first.targets[t]!.name)) ? 'voxels' : 'regions';
-  const over = `${targets.length} ${group ? `${what} of the mean over subjects` : 'targets'}`;
+  const overs = new Map<string, string>();
+  for (const { record, scores } of results.runs)
+    if (scores && !overs.has(record.data.hash)) overs.set(record.data.hash, overOf(scores));
+  if (overs.size === 0) return { rows, ceiling: Number.NaN, ceilings: [], over: 'no targets' };
+  const over = [...new Set(overs.values())].join(' or ') + (overs.size > 1 ? ' of each data set' : '');
   const ceilings = ceilingsOf(results.runs);
   return { rows, ceiling: ceilings[0]!.ceiling, ceilings, over };
+}
+
+/** Which targets a summary averages, in words. */
+function overOf(scores: Scores): string {
+  const targets = summaryTargets(scores);
+  const group = targets.every((t) => scores.targets[t]!.subject === 'mean');
+  const what = targets.every((t) => /(^|:)\d+,\d+,\d+$/.test(scores.targets[t]!.name)) ? 'voxels' : 'regions';
+  return `${targets.length} ${group ? `${what} of the mean over subjects` : 'targets'}`;
 }
 
 /** One a data set, in the order of the runs. */

@@ -295,8 +295,10 @@ describe.skipIf(!executablePath)(`in a browser${why}`, () => {
   it('marks tested gains, shows model sizes, decoding and geometry', async () => {
     const people = ['mean', ...Array.from({ length: 8 }, (_, i) => `s${i}`)];
     const results = largeResults(44, 13, 6, people);
-    for (const { scores } of results.runs) {
-      const rows = scores!.layers.map((layer) => ({ layer, region: 'ROI-1', p: null, ...kNoScore }));
+    for (const [i, { scores }] of results.runs.entries()) {
+      // Data sets have regions of their own.
+      const region = i === results.runs.length - 1 ? 'ROI-2' : 'ROI-1';
+      const rows = scores!.layers.map((layer) => ({ layer, region, p: null, ...kNoScore }));
       scores!.decode = rows.map((row) => ({ ...row, two_vs_two: 0.5 + row.layer / 100 }));
       scores!.rsa = rows.map((row) => ({ ...row, similarity: row.layer / 50, ceiling_lower: 0.4, ceiling_upper: 0.6 }));
     }

@@ -157,7 +157,7 @@ export function rateCurve(data: PageData, set: PageSet, series: Series[], choice
         }),
       ),
       Plot.ruleX(points, { x: 'lr', y1: 'low', y2: 'high', stroke: 'line', strokeOpacity: 0.5 }),
-      Plot.lineY(points, { x: 'lr', y: 'value', stroke: 'line', strokeWidth: 2 }),
+      Plot.lineY(points, { x: 'lr', y: 'value', z: 'line', stroke: 'line', strokeWidth: 2 }),
       Plot.dot(points, { x: 'lr', y: 'value', fill: 'line', r: 4 }),
       Plot.tip(
         points,
@@ -199,7 +199,7 @@ export function lossCurves(series: Series[], choices: Choices, width: number): F
   const svg = Plot.plot({
     ...frame(width, Math.max(240, Math.min(340, width * 0.6)), 'Training loss over steps'),
     x: { ...kAxis, label: 'step', ...kLabelBelow, ticks: wholeTicks(width, [0, most]), tickFormat: 'd' },
-    y: { ...kAxis, label: 'loss (nats a token)', grid: true, nice: true },
+    y: { ...kAxis, label: 'loss', grid: true, nice: true },
     marks: [
       ...lines.map(({ each, points }) =>
         Plot.lineY(points, { x: 'step', y: 'loss', stroke: each.color, strokeWidth: 1.5, strokeDasharray: each.dash }),

@@ -6,7 +6,7 @@ import { layerCurves, lossCurves, rateCurve } from './figures.js';
 import type { Figure } from './frame.js';
 import { gainNote, gains } from './gains.js';
 import { heatMap, kHighest, kRegions } from './heat-map.js';
-import { type Choices, ceilingOf, hasFoldBand, mean, roisOf, type Series } from './series.js';
+import { type Choices, ceilingOf, hasFoldBand, mean, roisOf, type Series, subjectsOf } from './series.js';
 import { rateMap, sizes } from './sweeps.js';
 
 /** The page at this moment. */
@@ -101,8 +101,8 @@ function measureNote({ chance, regions, ceilings }: PageMeasure, { choices, set 
     .join(' ');
 }
 
-function bandNote({ choices }: Now): string {
-  if (choices.view === 'subjects') return 'Bands: 95 % interval over subjects.';
+function bandNote({ choices, set }: Now): string {
+  if (choices.view === 'subjects') return subjectsOf(set).length > 1 ? 'Bands: 95 % interval over subjects.' : '';
   return hasFoldBand(choices) ? 'Bands: plus and minus one standard error over folds.' : '';
 }
 

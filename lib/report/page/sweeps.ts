@@ -102,7 +102,7 @@ export function sizes(set: PageSet, series: Series[], choices: Choices, width: n
     color: { domain: lines, range: colors },
     marks: [
       Plot.ruleX(shown, { x: 'parameters', y1: 'low', y2: 'high', stroke: 'line', strokeOpacity: 0.5 }),
-      Plot.lineY(shown, { x: 'parameters', y: 'value', stroke: 'line', strokeWidth: 2, sort: 'parameters' }),
+      Plot.lineY(shown, { x: 'parameters', y: 'value', z: 'line', stroke: 'line', strokeWidth: 2, sort: 'parameters' }),
       Plot.dot(shown, { x: 'parameters', y: 'value', fill: 'line', r: 4 }),
       Plot.tip(
         shown,
