@@ -8,6 +8,7 @@
 #include "check.h"
 #include "fold.h"
 #include "parallel.h"
+#include "predict.h"
 
 namespace cortune {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 // Memory of pieces of work that may run side by side.
 constexpr double kParallelBytes = 2e9;
+// Most memory of a piece of work for what it would else compute twice.
+constexpr double kKeptBytes = 256e6;
 
 // About the most memory one piece of work holds, from the sizes of its matrices.
 double piece_bytes(const at::Tensor& features, const EncodeSpec& spec, int64_t targets) {
@@ -24,9 +27,17 @@ double piece_bytes(const at::Tensor& features, const EncodeSpec& spec, int64_t t
   for (const auto& fold : spec.folds) inner = std::max(inner, static_cast<double>(fold.inner.size()));
   const double factors = 8 * (n * p + 3 * std::min(n * n, p * p) + (inner + 1) * 3 * n * k);
   const double forms = spec.single ? 4 * A * std::min(n * n / 2, inner * k * k) : 0;
+  // Matrices of the fits, one for each alpha in use.
+  const double values = spec.single ? 4 : 8;
+  double fits = values * A * n * n;
+  if (!spec.fixed) {
+    double held = 0;
+    for (const auto& fold : spec.folds) held = std::max(held, static_cast<double>(fold.rows.test.size()));
+    fits = std::min(values * A * held * n, kFitBytes);
+  }
   const double width = std::min<double>(static_cast<double>(targets), spec.single ? kTileTargets : 4096);
   const double tile = spec.single ? 4 * (4 * n + 64 * A) * width : 8 * 4 * static_cast<double>(kTileValues);
-  return factors + forms + at::get_num_threads() * (tile + (spec.single ? 24 * n * n : 0));
+  return factors + forms + fits + at::get_num_threads() * (tile + (spec.single ? 24 * n * n : 0));
 }
 
 double result_bytes(const at::Tensor& features, const EncodeSpec& spec, int64_t targets) {
@@ -61,6 +72,13 @@ bool side_by_side(const at::Tensor& features, const EncodeSpec& spec, int64_t pi
          piece_bytes(features, spec, targets) * at::get_num_threads() <= std::min(left, kParallelBytes);
 }
 
+// What each of the pieces at work may keep beside what it needs: what a limit leaves.
+double kept_bytes(const at::Tensor& features, const EncodeSpec& spec, int64_t at_once, int64_t targets) {
+  if (!(spec.memory > 0)) return kKeptBytes;
+  const double left = (spec.memory - result_bytes(features, spec, targets)) / static_cast<double>(at_once);
+  return std::clamp(left - piece_bytes(features, spec, targets), 0.0, kKeptBytes);
+}
+
 // Places for all results.
 EncodeScores make_scores(const at::Tensor& x, int64_t targets, const EncodeSpec& spec) {
   const int64_t L = x.size(0), outer = static_cast<int64_t>(spec.folds.size());
@@ -93,13 +111,16 @@ EncodeScores encode(const at::Tensor& features, const Responses& responses, cons
   auto out = make_scores(x, responses.targets(), spec);
   const auto row_weights =
       spec.row_weights.empty() ? at::Tensor() : at::tensor(spec.row_weights, at::kDouble);
-  const Study study{x, responses, spec, task, at::tensor(spec.alphas, at::kDouble), row_weights, out};
+  const int64_t targets = responses.targets();
+  const bool beside = side_by_side(x, spec, pieces, targets);
+  const double kept = kept_bytes(x, spec, beside ? at::get_num_threads() : 1, targets);
+  const Study study{x, responses, spec, task, at::tensor(spec.alphas, at::kDouble), row_weights, kept, out};
   // Every target is passed over twice: alphas, then scores.
   const int64_t total = 2 * pieces * responses.targets();
   std::atomic<int64_t> done{0};
   const auto progress = [&](int64_t targets) { task.progress(done += targets, total, "encode"); };
   const auto work = [&](int64_t piece) { encode_fold(study, piece / outer, piece % outer, progress); };
-  if (side_by_side(x, spec, pieces, responses.targets()))
+  if (beside)
     each(pieces, work);
   else
     for (int64_t piece = 0; piece < pieces; ++piece) work(piece);

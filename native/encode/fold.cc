@@ -157,7 +157,9 @@ class Fold {
         held_out_ = InnerFolds::dual(products, spectrum, lift, folds_, study_.alphas, sizes, study_.task);
     });
     if (!safe || folds_.empty() || !spec_.single) return safe;
-    maps_ = std::make_unique<HeldOutMaps>(spectrum, lift, folds_, study_.alphas);
+    // Residuals that chose alphas are needed again where these folds are scored.
+    const double room = spec_.fixed ? study_.kept_bytes : 0;
+    maps_ = std::make_unique<HeldOutMaps>(spectrum, lift, folds_, study_.alphas, room);
     if (study_.alphas.size(0) > 1)
       screen_ = std::make_unique<Screen>(*maps_, spectrum, study_.alphas, study_.task);
     return true;

@@ -20,6 +20,7 @@ struct Study {
   const Task& task;
   at::Tensor alphas;
   at::Tensor row_weights;  // [n] or undefined
+  double kept_bytes;       // residuals that a piece of work may keep for a second use
   EncodeScores& out;
 
   int64_t targets() const { return responses.targets(); }

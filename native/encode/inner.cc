@@ -149,11 +149,12 @@ bool HeldOutMaps::safe(const Spectrum& lifted, double lift, const std::vector<In
 }
 
 HeldOutMaps::HeldOutMaps(const Spectrum& lifted, double lift, const std::vector<InnerFold>& folds,
-                         const at::Tensor& alphas)
+                         const at::Tensor& alphas, double room)
     : lifted_(lifted),
       lift_(lift),
       folds_(folds),
       alphas_(alphas),
+      room_(room),
       kept_(alphas.size(0)),
       bytes_(std::make_unique<std::atomic<int64_t>>(0)) {}
 
@@ -171,7 +172,7 @@ std::vector<at::Tensor> HeldOutMaps::residuals(int64_t a) const {
   }
   int64_t bytes = 0;
   for (const auto& rows : out) bytes += static_cast<int64_t>(rows.nbytes());
-  if (static_cast<double>(*bytes_ += bytes) <= kOperatorBytes) kept_[a] = out;
+  if (static_cast<double>(*bytes_ += bytes) <= room_) kept_[a] = out;
   return out;
 }
 

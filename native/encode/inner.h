@@ -57,9 +57,9 @@ class HeldOutMaps {
   // Whether the closed form keeps its digits, for all alphas.
   static bool safe(const Spectrum& lifted, double lift, const std::vector<InnerFold>& folds,
                    const at::Tensor& alphas);
-  // `lifted`, `lift`: as InnerFolds::dual.
+  // `lifted`, `lift`: as InnerFolds::dual. `room`: bytes of residuals that may be kept.
   HeldOutMaps(const Spectrum& lifted, double lift, const std::vector<InnerFold>& folds,
-              const at::Tensor& alphas);
+              const at::Tensor& alphas, double room = 0);
 
   // For alpha number a a matrix [test rows, n] of each fold. Kept for the next time where there is room;
   // calls side by side must be for different alphas.
@@ -72,6 +72,7 @@ class HeldOutMaps {
   double lift_;
   std::vector<InnerFold> folds_;
   at::Tensor alphas_;
+  double room_;
   mutable std::vector<std::vector<at::Tensor>> kept_;
   std::unique_ptr<std::atomic<int64_t>> bytes_;  // of what is kept
 };

@@ -11,13 +11,11 @@ namespace {
 
 // float64 products run at about this share of the speed of float32 ones.
 constexpr double kSlowSetup = 2.5;
-// Largest size of all matrices of the grouped way.
-constexpr double kOperatorBytes = 256e6;
 
 bool grouping_is_cheaper(const Factor& factor, double n, double used, double t, bool single) {
   const double k = factor.values.size(0), m = factor.basis.size(0), trained = factor.project.size(1);
   const double grouped = used * 2 * m * trained * k * (single ? kSlowSetup : 1) + 2 * m * n * t;
-  return grouped < 2 * k * (n + m) * t && used * m * n * 8 <= kOperatorBytes;
+  return grouped < 2 * k * (n + m) * t && used * m * n * 8 <= kFitBytes;
 }
 
 }  // namespace

@@ -5,6 +5,9 @@
 
 namespace cortune {
 
+// Largest size of a matrix for each alpha in use, in float64.
+constexpr double kFitBytes = 256e6;
+
 // Predictions (or weights: whatever the rows of `factor.basis` are) without intercept. One of two ways, by
 // cost: a matrix [m, n] for each alpha in use, or every target through the eigenvectors.
 class Predictor {

@@ -1,9 +1,13 @@
 /** Single precision, both ways of its held-out errors, and what may not change results: threads, tiles, company. */
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type EncodeOptions, encode } from '../../lib/encode/encode.js';
 import { native } from '../../lib/native/load.js';
 import { Random } from '../../lib/random.js';
 import { Tensor } from '../../lib/tensor.js';
+
+const kPeak = fileURLToPath(new URL('encode-peak.mjs', import.meta.url));
 
 /** Features, and responses that hold some of them and much noise. */
 function makeData(n: number, p: number, t: number, L = 1) {
@@ -130,9 +134,32 @@ describe('memory', () => {
       await encode(features, responses, { ...options, memory: 400e6 }),
     ];
     expect(bound.folds).toEqual(free.folds);
+    // Residuals of the folds that are scored are kept where there is room, and made twice where there is none.
+    const fixed: EncodeOptions = { ...options, selection: 'fixed', precision: 'single' };
+    const refused = await encode(features, responses, { ...fixed, memory: 1e6 }).catch(String);
+    const least = 2 ** 20 * Number(/needs about (\d+) MiB/.exec(String(refused))![1]);
+    const roomy = await encode(features, responses, fixed);
+    expect((await encode(features, responses, { ...fixed, memory: least })).folds).toEqual(roomy.folds);
     await expect(encode(features, responses, { ...options, memory: -1 })).rejects.toThrow(/bytes, above 0/);
     features.dispose();
     responses.dispose();
+  });
+});
+
+// The peak is read from /proc, which only Linux has.
+describe.skipIf(process.platform !== 'linux')('the least memory that is not refused', () => {
+  it.each([
+    ['nested folds', { n: 500, p: 600, t: 2000, options: { alphas: 'logspace:-1:8:20', precision: 'single' } }],
+    [
+      'folds that are scored choose alphas: their residuals and fits are matrices for each',
+      { n: 700, p: 768, t: 2000, options: { alphas: 'logspace:-1:8:30', precision: 'single', selection: 'fixed' } },
+    ],
+  ])('is not exceeded: %s', { timeout: 60_000 }, (_, study) => {
+    const said = execFileSync(process.execPath, ['--expose-gc', kPeak, JSON.stringify(study)]).toString();
+    const { memory, held } = JSON.parse(said) as { memory: number; held: number };
+    expect(held).toBeLessThan(memory);
+    // Nor is more asked for than helps.
+    expect(held).toBeGreaterThan(memory / 4);
   });
 });
 
