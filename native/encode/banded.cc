@@ -1,4 +1,4 @@
-// Sums of the bands' kernels: every gamma is a dual ridge of its own.
+// For every outer fold: search of the weights, refinement, scores with what was chosen.
 #include "banded.h"
 
 #include <algorithm>
@@ -7,13 +7,16 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <numeric>
+#include <utility>
 
+#include "band_fit.h"
+#include "band_search.h"
 #include "check.h"
 #include "design.h"
 #include "fold.h"
 #include "parallel.h"
 #include "score.h"
-#include "screen.h"
 
 namespace cortune {
 namespace {
@@ -21,66 +24,20 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 // Chosen gammas that a round of refinement starts from.
 constexpr size_t kStarts = 6;
-
-// Smaller alphas, as a share of the kernel's trace, are met through its eigenvectors.
-constexpr double kTinyAlpha = 1e-9;
+// Of the responses that are scored at a time.
+constexpr int64_t kFinishBytes = int64_t{128} << 20;
 
 at::Tensor to_index(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
 
-// The fit of one gamma to the training rows of one fold, at the alphas in use; what each band adds to it.
-class BandFit {
- public:
-  BandFit(const at::Tensor& kernel, const std::vector<at::Tensor>& bands, const std::vector<double>& gamma,
-          const InnerFold& fold, const at::Tensor& alphas, const std::vector<bool>& used)
-      : alphas_(alphas), lower_(used.size()) {
-    const int64_t n = fold.train.size(0);
-    const auto mean = at::full({n}, 1 / static_cast<double>(n), at::kDouble);
-    for (size_t b = 0; b < bands.size(); ++b)
-      crosses_.push_back(centred_kernel(bands[b], fold, mean).cross * gamma[b]);
-    const auto block = centred_kernel(kernel, fold, mean).block;
-    const double least = kTinyAlpha * block.trace().item<double>();
-    for (size_t a = 0; a < used.size(); ++a) {
-      if (!used[a]) continue;
-      const double alpha = alphas[static_cast<int64_t>(a)].item<double>();
-      if (alpha > least)
-        lower_[a] = at::linalg_cholesky(block + alpha * at::eye(n, block.options()));
-      else if (!spectrum_.vectors.defined())
-        spectrum_ = eigendecompose(block, n);
-    }
+// Least and largest sum of the weights in a row, with those of refinement, 1.
+std::pair<double, double> strengths(const std::vector<double>& gammas, int64_t bands) {
+  std::pair<double, double> out{1, 1};
+  for (size_t g = 0; g < gammas.size(); g += bands) {
+    const double sum = std::accumulate(gammas.begin() + g, gammas.begin() + g + bands, 0.0);
+    out = {std::min(out.first, sum), std::max(out.second, sum)};
   }
-
-  // Training responses y [w, n'] -> each band's part of the predictions [w, m], without intercept.
-  std::vector<at::Tensor> predict(const at::Tensor& y, const std::vector<int64_t>& chosen) const {
-    const auto centred = y - y.mean(1, true);
-    auto weights = at::empty_like(y);  // of the training rows, in the kernel
-    for (size_t a = 0; a < lower_.size(); ++a) {
-      std::vector<int64_t> own;
-      for (size_t j = 0; j < chosen.size(); ++j)
-        if (chosen[j] == static_cast<int64_t>(a)) own.push_back(static_cast<int64_t>(j));
-      if (own.empty()) continue;
-      const auto places = to_index(own);
-      weights.index_copy_(0, places, solve(centred.index_select(0, places), a));
-    }
-    std::vector<at::Tensor> parts;
-    for (const auto& cross : crosses_) parts.push_back(at::mm(weights, cross.t()));
-    return parts;
-  }
-
- private:
-  // (K + alpha)^-1 y, by Cholesky; where alpha is next to nothing in the spectrum, without what is only
-  // rounding.
-  at::Tensor solve(const at::Tensor& y, size_t a) const {
-    if (lower_[a].defined()) return at::cholesky_solve(y.t(), lower_[a]).t();
-    const auto kept = (spectrum_.values > spectrum_.floor).to(at::kDouble);
-    const auto filter = kept / (spectrum_.values.clamp_min(0) + alphas_[static_cast<int64_t>(a)]);
-    return at::mm(at::mm(y, spectrum_.vectors) * filter, spectrum_.vectors.t());
-  }
-
-  at::Tensor alphas_;
-  std::vector<at::Tensor> lower_;    // for each alpha in use
-  std::vector<at::Tensor> crosses_;  // [m, n'] for each band
-  Spectrum spectrum_;
-};
+  return out;
+}
 
 class BandedFold {
  public:
@@ -115,6 +72,10 @@ class BandedFold {
     };
     for (const auto& inner : fold_.inner)
       inner_.push_back({places(inner.train), places(inner.test), places(held_rows(inner))});
+    const auto columns = std::accumulate(spec.sizes.begin(), spec.sizes.end(), int64_t{0});
+    search_ = std::make_unique<BandSearch>(
+        kernels_, BandSizes{n_, columns, t_, spec.single, strengths(spec.gammas, bands_)}, inner_, alphas_,
+        task);
     best_.assign(t_, std::numeric_limits<double>::infinity());
     chosen_gamma_.assign(t_, -1);
     chosen_alpha_.assign(t_, 0);
@@ -132,40 +93,29 @@ class BandedFold {
   }
 
   void run() {
-    const int64_t given = static_cast<int64_t>(gammas_.size()) / bands_;
-    for (int64_t g = 0; g < given; ++g) search(g);
+    find_flat();
+    search(0);
     for (int64_t round = 0; round < spec_.refine; ++round) refine(std::pow(3.0, std::pow(0.5, round)));
     finish();
   }
 
  private:
-  at::Tensor kernel(int64_t g) const {
-    auto sum = kernels_[0] * gammas_[g * bands_];
-    for (int64_t b = 1; b < bands_; ++b) sum.add_(kernels_[b], gammas_[g * bands_ + b]);
-    return sum;
-  }
-
-  std::vector<Refit> refits(const at::Tensor& products, const std::vector<InnerFold>& folds) const {
-    std::vector<Refit> out(folds.size());
-    each(static_cast<int64_t>(folds.size()), [&](int64_t i) {
-      task_.check();
-      out[i] = dual_refit(products, folds[i], {});
-    });
-    return out;
-  }
-
   // Training responses [w, n], centred.
   at::Tensor read(int64_t from, int64_t to) const {
     const auto wide = responses_.read(fold_.rows.train, from, to).to(at::kDouble);
     return (wide - wide.mean(1, true)).to(dtype_).contiguous();
   }
 
-  // Constant in the training rows.
-  bool is_flat(const at::Tensor& y, int64_t j) const {
-    const auto flat = [n = n_](const auto* row) {
-      return std::all_of(row, row + n, [first = row[0]](auto value) { return value == first; });
-    };
-    return spec_.single ? flat(y.data_ptr<float>() + j * n_) : flat(y.data_ptr<double>() + j * n_);
+  // Targets that are constant in the training rows.
+  void find_flat() {
+    flat_.assign(t_, 0);
+    each_tile([&](int64_t from, int64_t to) {
+      const auto y = responses_.read(fold_.rows.train, from, to);
+      for (int64_t j = from; j < to; ++j) {
+        const float* row = y.data_ptr<float>() + (j - from) * n_;
+        flat_[j] = std::all_of(row, row + n_, [first = row[0]](float value) { return value == first; });
+      }
+    });
   }
 
   template <typename Function>
@@ -176,53 +126,29 @@ class BandedFold {
     });
   }
 
-  // One spectrum for all inner folds where that keeps its digits, else one for each.
-  std::unique_ptr<Screen> screen_of(const at::Tensor& products) const {
-    if (Screen::closed_is_cheaper(sizes())) {
-      const auto train = products.slice(0, 0, n_).slice(1, 0, n_);
-      const double lift = train.trace().item<double>() / static_cast<double>(n_);
-      Spectrum spectrum;
-      each(1, [&](int64_t) { spectrum = eigendecompose(train + lift / static_cast<double>(n_), longest_); });
-      if (HeldOutMaps::safe(spectrum, lift, inner_, alphas_))
-        return std::make_unique<Screen>(HeldOutMaps(spectrum, lift, inner_, alphas_), spectrum, alphas_,
-                                        task_);
-    }
-    return std::make_unique<Screen>(refits(products, inner_), n_, at::Tensor(), alphas_, t_, task_);
+  // Tries gammas from number `first` on with every alpha.
+  void search(int64_t first) {
+    const std::vector<double> gammas(gammas_.begin() + first * bands_, gammas_.end());
+    const auto read = [this](int64_t from, int64_t to) { return this->read(from, to); };
+    const auto visit = [&](int64_t g, int64_t from, const at::Tensor& errors) {
+      choose(first + g, from, errors.t().contiguous());
+    };
+    search_->run(gammas, read, visit, progress_);
   }
 
-  FoldSizes sizes() const {
-    FoldSizes out{n_, 0, longest_, t_, alphas_.size(0), {}, {}};
-    for (const auto& inner : inner_) {
-      out.inner_train.push_back(inner.train.size(0));
-      out.inner_test.push_back(inner.test.size(0));
+  // Errors [w, A] of one gamma for targets from `from` on.
+  void choose(int64_t g, int64_t from, const at::Tensor& errors) {
+    const int64_t A = errors.size(1);
+    for (int64_t j = from; j < from + errors.size(0); ++j) {
+      const double* e = errors.data_ptr<double>() + (j - from) * A;
+      int64_t a = A - 1;
+      for (int64_t other = A - 2; other >= 0; --other)
+        if (e[other] < e[a]) a = other;
+      if (!(e[a] < best_[j]) || flat_[j]) continue;
+      best_[j] = e[a];
+      chosen_gamma_[j] = g;
+      chosen_alpha_[j] = a;
     }
-    return out;
-  }
-
-  // Tries one gamma with every alpha.
-  void search(int64_t g) {
-    std::unique_ptr<Screen> screen;
-    InnerFolds held_out;
-    if (spec_.single)
-      screen = screen_of(kernel(g));
-    else
-      held_out = InnerFolds(refits(kernel(g), inner_), alphas_, {});
-    const int64_t A = alphas_.size(0);
-    each_tile([&](int64_t from, int64_t to) {
-      const auto y = read(from, to);
-      const auto errors = (screen ? screen->errors(y) : held_out.errors(y.t())).t().contiguous();  // [w, A]
-      for (int64_t j = from; j < to; ++j) {
-        const double* e = errors.data_ptr<double>() + (j - from) * A;
-        int64_t a = A - 1;
-        for (int64_t other = A - 2; other >= 0; --other)
-          if (e[other] < e[a]) a = other;
-        if (!(e[a] < best_[j]) || is_flat(y, j - from)) continue;
-        best_[j] = e[a];
-        chosen_gamma_[j] = g;
-        chosen_alpha_[j] = a;
-      }
-      progress_(to - from);
-    });
   }
 
   // Weights next to those that most targets chose.
@@ -234,6 +160,7 @@ class BandedFold {
     for (const auto& [g, count] : votes) order.emplace_back(-count, g);
     std::sort(order.begin(), order.end());
     if (order.size() > kStarts) order.resize(kStarts);
+    const auto first = static_cast<int64_t>(gammas_.size()) / bands_;
     for (const auto& [votes_of, g] : order)
       for (int64_t b = 0; b < bands_; ++b)
         for (const double factor : {step, 1 / step}) {
@@ -243,58 +170,77 @@ class BandedFold {
           for (const double value : gamma) sum += value;
           for (double& value : gamma) value /= sum;
           gammas_.insert(gammas_.end(), gamma.begin(), gamma.end());
-          search(static_cast<int64_t>(gammas_.size()) / bands_ - 1);
         }
+    search(first);
   }
 
-  // Scores every target with the gamma and alpha it chose, gamma by gamma.
+  // Scores every target with the gamma and alpha it chose.
   void finish() {
-    std::map<int64_t, std::vector<int64_t>> targets;
     for (int64_t j = 0; j < t_; ++j) {
       out_.error[index_ * t_ + j] = best_[j];
       if (chosen_gamma_[j] < 0) continue;
-      targets[chosen_gamma_[j]].push_back(j);
       out_.alpha[index_ * t_ + j] = spec_.alphas[chosen_alpha_[j]];
       for (int64_t b = 0; b < bands_; ++b)
         out_.gamma[(index_ * bands_ + b) * t_ + j] = gammas_[chosen_gamma_[j] * bands_ + b];
     }
     const std::vector<InnerFold> whole{{at::arange(n_), at::arange(n_, kernels_[0].size(0)), {}}};
     const auto& folds = spec_.fixed ? inner_ : whole;
-    for (const auto& [g, list] : targets) {
-      std::vector<bool> used(spec_.alphas.size(), false);
-      for (const int64_t j : list) used[chosen_alpha_[j]] = true;
-      const std::vector<double> gamma(gammas_.begin() + g * bands_, gammas_.begin() + (g + 1) * bands_);
-      std::vector<std::unique_ptr<BandFit>> fits(folds.size());
-      const auto products = kernel(g);
-      each(static_cast<int64_t>(folds.size()), [&](int64_t f) {
-        task_.check();
-        fits[f] = std::make_unique<BandFit>(products, kernels_, gamma, folds[f], alphas_, used);
-      });
-      for (size_t f = 0; f < folds.size(); ++f)
-        score_list(list, folds[f], spec_.fixed ? static_cast<int64_t>(f) : index_, *fits[f]);
+    const int64_t block =
+        std::max<int64_t>(1, kFinishBytes / (8 * kernels_[0].size(0) * kTileTargets)) * kTileTargets;
+    for (int64_t from = 0; from < t_; from += block) {
+      const int64_t to = std::min(t_, from + block);
+      const auto y = read_all(from, to);
+      const auto groups = group(from, to);
+      for (size_t f = 0; f < folds.size(); ++f) {
+        const BandKernels kernels(kernels_, folds[f]);
+        each(static_cast<int64_t>(groups.size()), [&](int64_t i) {
+          task_.check();
+          score_group(groups[i], y.index_select(0, to_index(groups[i]) - from), folds[f], kernels,
+                      spec_.fixed ? static_cast<int64_t>(f) : index_);
+        });
+      }
     }
   }
 
-  void score_list(const std::vector<int64_t>& list, const InnerFold& fold, int64_t f, const BandFit& fit) {
-    each_tile([&](int64_t from, int64_t to) {
-      const auto first = std::lower_bound(list.begin(), list.end(), from);
-      const auto last = std::lower_bound(first, list.end(), to);
-      if (first == last) return;
-      std::vector<int64_t> places, alphas;
-      for (auto it = first; it != last; ++it)
-        places.push_back(*it - from), alphas.push_back(chosen_alpha_[*it]);
-      const auto which = to_index(places);
-      const auto raw = responses_.read(fold_.rows.train, from, to).index_select(0, which).to(at::kDouble);
-      const auto mean = raw.mean(1, true);
-      const auto y = raw - mean;
-      const auto test =
-          spec_.fixed
-              ? y.index_select(1, fold.test)
-              : responses_.read(fold_.rows.test, from, to).index_select(0, which).to(at::kDouble) - mean;
-      const auto train = y.index_select(1, fold.train);
-      put(std::vector<int64_t>(first, last), f, fit.predict(train, alphas), test.contiguous(),
-          train.mean(1).contiguous());
+  // Targets that chose the same gamma, a tile at most in one group.
+  std::vector<std::vector<int64_t>> group(int64_t from, int64_t to) const {
+    std::map<int64_t, std::vector<int64_t>> targets;
+    std::vector<std::vector<int64_t>> out;
+    for (int64_t j = from; j < to; ++j) {
+      if (chosen_gamma_[j] < 0) continue;
+      auto& own = targets[chosen_gamma_[j]];
+      own.push_back(j);
+      if (static_cast<int64_t>(own.size()) == kTileTargets) out.push_back(std::exchange(own, {}));
+    }
+    for (auto& [g, own] : targets)
+      if (!own.empty()) out.push_back(std::move(own));
+    return out;
+  }
+
+  // Responses of the training rows, and of the test rows where these are scored, as kernels have them, less
+  // the training rows' mean [w, N].
+  at::Tensor read_all(int64_t from, int64_t to) const {
+    auto rows = fold_.rows.train;
+    if (!spec_.fixed) rows.insert(rows.end(), fold_.rows.test.begin(), fold_.rows.test.end());
+    auto out = at::empty({to - from, static_cast<int64_t>(rows.size())}, at::kDouble);
+    each((to - from + kTileTargets - 1) / kTileTargets, [&](int64_t i) {
+      task_.check();
+      const int64_t first = i * kTileTargets, last = std::min(to - from, first + kTileTargets);
+      const auto wide = responses_.read(rows, from + first, from + last).to(at::kDouble);
+      out.slice(0, first, last).copy_(wide - wide.slice(1, 0, n_).mean(1, true));
     });
+    return out;
+  }
+
+  // y [w, N]: responses of the targets in `list`, which all chose one gamma.
+  void score_group(const std::vector<int64_t>& list, const at::Tensor& y, const InnerFold& fold,
+                   const BandKernels& kernels, int64_t f) {
+    const double* gamma = gammas_.data() + chosen_gamma_[list[0]] * bands_;
+    std::vector<int64_t> alphas;
+    for (const int64_t j : list) alphas.push_back(chosen_alpha_[j]);
+    const BandFit fit(kernels, std::vector<double>(gamma, gamma + bands_), alphas_, alphas);
+    const auto train = y.index_select(1, fold.train);
+    put(list, f, fit.predict(train), y.index_select(1, fold.test), train.mean(1).contiguous());
   }
 
   void put(const std::vector<int64_t>& list, int64_t f, const std::vector<at::Tensor>& parts,
@@ -326,12 +272,14 @@ class BandedFold {
   const OuterFold& fold_;
   BandedScores& out_;
   const std::function<void(int64_t)>& progress_;
-  int64_t index_, n_, t_, bands_, longest_ = 0;  // the longest sum behind an entry of a kernel
+  int64_t index_, n_, t_, bands_;
   at::Tensor alphas_;
   at::ScalarType dtype_;
   std::vector<double> gammas_;
   std::vector<at::Tensor> kernels_;  // of all rows, [n + m, n + m] each
   std::vector<InnerFold> inner_;
+  std::unique_ptr<BandSearch> search_;
+  std::vector<char> flat_;  // not bool: threads write side by side
   std::vector<double> best_;
   std::vector<int64_t> chosen_gamma_, chosen_alpha_;
 };

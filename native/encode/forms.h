@@ -5,6 +5,12 @@
 
 namespace cortune {
 
+// Residuals of folds, maps [rows, n] each -> upper triangular C [n, n] with |C y|^2 the mean over folds of
+// the mean square of their rows' residuals of y.
+at::Tensor joined_form(const std::vector<at::Tensor>& residuals);
+// The same of residuals whose rows are weighted already [rows, n].
+at::Tensor triangle(const at::Tensor& residuals);
+
 class SquareForms {
  public:
   SquareForms() = default;

@@ -11,12 +11,10 @@ namespace {
 constexpr double kTolerance = 1e-7;
 // Eigenvalues sampled over their range, evenly in the logarithm.
 constexpr int64_t kSamples = 40;
-// Below this share of the largest eigenvalue a filter adds nothing to a prediction that float32 can hold.
-constexpr double kRange = 1e-12;
 
 // Functions of alpha as columns, each with a maximum of 1.
-at::Tensor filter_products(const at::Tensor& alphas, double least, double most) {
-  const double from = std::log(std::max(least, most * kRange)), to = std::log(most);
+at::Tensor filter_products(const at::Tensor& alphas, double least, double most, double range) {
+  const double from = std::log(std::max(least, most * range)), to = std::log(most);
   const auto l = at::linspace(from, to, kSamples, alphas.options()).exp();        // [s]
   const auto f = l.sqrt().unsqueeze(1) / (l.unsqueeze(1) + alphas.unsqueeze(0));  // [s, A]
   const auto pairs = at::triu_indices(kSamples, kSamples, 0, at::kLong);          // [2, s (s + 1) / 2]
@@ -36,14 +34,14 @@ int64_t take_next(at::Tensor& rest) {
 
 }  // namespace
 
-Skeleton skeleton(const at::Tensor& alphas, double least, double most) {
+Skeleton skeleton(const at::Tensor& alphas, double least, double most, double range) {
   const int64_t A = alphas.size(0);
   Skeleton out;
   out.kept.resize(A);
   std::iota(out.kept.begin(), out.kept.end(), 0);
   out.combine = at::eye(A, alphas.options());
   if (A < 3 || !(most > 0)) return out;
-  const auto functions = filter_products(alphas, least, most);  // [A, s]
+  const auto functions = filter_products(alphas, least, most, range);  // [A, s]
   auto rest = functions.clone();
   std::vector<int64_t> kept;
   while (static_cast<int64_t>(kept.size()) < A - 1) {

@@ -16,6 +16,7 @@ struct Skeleton {
 // with f_i(alpha) = 1 / (l_i + alpha) and l_i between `least` and `most`. As functions of alpha these span
 // few dimensions numerically: an interpolative decomposition keeps alphas until every such function, scaled
 // to a maximum of 1, is met within 1e-7.
-Skeleton skeleton(const at::Tensor& alphas, double least, double most);
+// Eigenvalues below `range` times the largest are left out: their filters add nothing that float32 can hold.
+Skeleton skeleton(const at::Tensor& alphas, double least, double most, double range = 1e-12);
 
 }  // namespace cortune

@@ -136,16 +136,32 @@ InnerFolds InnerFolds::dual(const at::Tensor& gram, const Spectrum& lifted, doub
   return out;
 }
 
+bool held_out_is_safe(double least, double largest, int64_t n, const std::vector<InnerFold>& folds,
+                      const at::Tensor& alphas) {
+  if (folds.empty()) return false;
+  // |(M_HH)^-1| <= (largest + alpha) n / (n - h), as M is at least (1 / (largest + alpha)) off the constants.
+  const double alpha = alphas.min().item<double>();
+  double share = 0;
+  for (const auto& fold : folds)
+    share = std::max(share, static_cast<double>(fold.held.size(0)) / static_cast<double>(n));
+  return share < 1 && (largest + alpha) / (least + alpha) / (1 - share) <= kAmplification;
+}
+
+std::vector<at::Tensor> held_out_residuals(const at::Tensor& m, const std::vector<InnerFold>& folds) {
+  std::vector<at::Tensor> out;
+  for (const auto& fold : folds) {
+    const auto rows = m.index_select(0, fold.held);  // [h, n]
+    const auto lower = at::linalg_cholesky(rows.index_select(1, fold.held));
+    const auto inverse = at::cholesky_inverse(lower);
+    out.push_back(at::mm(inverse.slice(0, 0, fold.test.size(0)), rows));
+  }
+  return out;
+}
+
 bool HeldOutMaps::safe(const Spectrum& lifted, double lift, const std::vector<InnerFold>& folds,
                        const at::Tensor& alphas) {
-  if (!(lift > 0) || folds.empty()) return false;
-  // |(M_HH)^-1| <= (largest + alpha) n / (n - h), as M is at least (1 / (largest + alpha)) off the constants.
-  const double alpha = alphas.min().item<double>(), n = static_cast<double>(lifted.values.size(0));
-  const double largest = lifted.values[-1].item<double>();
-  const double least = std::max(0.0, lifted.values[0].item<double>());
-  double share = 0;
-  for (const auto& fold : folds) share = std::max(share, static_cast<double>(fold.held.size(0)) / n);
-  return share < 1 && (largest + alpha) / (least + alpha) / (1 - share) <= kAmplification;
+  return lift > 0 && held_out_is_safe(std::max(0.0, lifted.values[0].item<double>()),
+                                      lifted.values[-1].item<double>(), lifted.values.size(0), folds, alphas);
 }
 
 HeldOutMaps::HeldOutMaps(const Spectrum& lifted, double lift, const std::vector<InnerFold>& folds,
@@ -163,13 +179,7 @@ std::vector<at::Tensor> HeldOutMaps::residuals(int64_t a) const {
   const double alpha = alphas_[a].item<double>(), n = static_cast<double>(size());
   const auto filter = (lifted_.values.clamp_min(0) + alpha).reciprocal();
   const auto m = gram(lifted_.vectors * filter.sqrt()).sub_(1 / ((alpha + lift_) * n));  // [n, n]
-  std::vector<at::Tensor> out;
-  for (const auto& fold : folds_) {
-    const auto rows = m.index_select(0, fold.held);  // [h, n]
-    const auto lower = at::linalg_cholesky(rows.index_select(1, fold.held));
-    const auto inverse = at::cholesky_inverse(lower);
-    out.push_back(at::mm(inverse.slice(0, 0, fold.test.size(0)), rows));
-  }
+  auto out = held_out_residuals(m, folds_);
   int64_t bytes = 0;
   for (const auto& rows : out) bytes += static_cast<int64_t>(rows.nbytes());
   if (static_cast<double>(*bytes_ += bytes) <= room_) kept_[a] = out;

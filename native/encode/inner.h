@@ -51,7 +51,13 @@ CentredKernel centred_kernel(const at::Tensor& kernel, const InnerFold& fold, co
 Refit primal_refit(const at::Tensor& rows, const InnerFold& fold, const at::Tensor& weights);
 Refit dual_refit(const at::Tensor& gram, const InnerFold& fold, const at::Tensor& weights);
 
-// Residuals of the held-out rows of every fold as maps of all rows, in that closed form.
+// Whether that keeps its digits: eigenvalues of the kernel, also along 1, lie between `least` and `largest`.
+bool held_out_is_safe(double least, double largest, int64_t n, const std::vector<InnerFold>& folds,
+                      const at::Tensor& alphas);
+// M [n, n] -> residuals of each fold's test rows as maps of all rows [test rows, n].
+std::vector<at::Tensor> held_out_residuals(const at::Tensor& m, const std::vector<InnerFold>& folds);
+
+// These for every alpha, from one spectrum.
 class HeldOutMaps {
  public:
   // Whether the closed form keeps its digits, for all alphas.

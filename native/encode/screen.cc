@@ -46,22 +46,6 @@ at::Tensor residual_rows(const Refit& fold, const at::Tensor& filter, int64_t n)
   return out;
 }
 
-// C with C^T C = E^T E.
-at::Tensor triangle(const at::Tensor& residuals) {
-  auto g = gram(residuals.t());  // [n, n]
-  // E^T E is singular (constants leave no residual): far below what float32 holds, a ridge makes it positive.
-  double lift = 1e-14 * g.diagonal().max().item<double>();
-  for (int tries = 0; tries < 12; ++tries, lift *= 10) {
-    g.diagonal().add_(lift);
-    auto [lower, info] = at::linalg_cholesky_ex(g);
-    if (info.item<int>() == 0) return lower.t();
-  }
-  fail(Code::kNumeric,
-       "Expected held-out errors to be sums of squares, and rounding made them none. The features differ by "
-       "too many "
-       "orders of magnitude; z-score them.");
-}
-
 }  // namespace
 
 Screen::Screen(const std::vector<Refit>& folds, int64_t n, const at::Tensor& weights,
@@ -84,7 +68,7 @@ Screen::Screen(const std::vector<Refit>& folds, int64_t n, const at::Tensor& wei
             rows.push_back(residual_rows(fold, filter, n) *
                            shares(fold, weights, folds.size()).sqrt().unsqueeze(1));
           }
-          return at::cat(rows, 0);
+          return triangle(at::cat(rows, 0));
         },
         task);
     return;
@@ -102,16 +86,10 @@ Screen::Screen(const HeldOutMaps& maps, const Spectrum& lifted, const at::Tensor
   const auto above = lifted.values.masked_select(lifted.values > lifted.floor);
   skeleton_ = skeleton(alphas, above.numel() > 0 ? above[0].item<double>() : 0,
                        above.numel() > 0 ? above[-1].item<double>() : 0);
-  join(
-      [&](int64_t a) {
-        auto rows = maps.residuals(a);
-        for (auto& own : rows) own = own / std::sqrt(static_cast<double>(own.size(0) * maps.folds().size()));
-        return at::cat(rows, 0);
-      },
-      task);
+  join([&](int64_t a) { return joined_form(maps.residuals(a)); }, task);
 }
 
-bool Screen::closed_is_cheaper(const FoldSizes& s) {
+bool Screen::closed_is_cheaper(const FoldSizes& s, double share) {
   const double n = s.n, t = s.t, kept = std::min<double>(s.alphas, 30), square = 1.5 * n * n * n;
   double closed = 1.1 * n * n * n, rows = 0, factors = 0, spectral = 0;
   for (size_t i = 0; i < s.inner_train.size(); ++i) {
@@ -123,14 +101,14 @@ bool Screen::closed_is_cheaper(const FoldSizes& s) {
     spectral += 2 * k * (trained + m) * t + kept * std::min(k * k, 2 * m * k) * t;
   }
   const double joined = kept * (kSlowSetup * (rows + square) + n * n * t);
-  return kept * (kSlowSetup * (closed + square) + n * n * t) < factors + std::min(spectral, joined);
+  return share * kept * (kSlowSetup * (closed + square) + n * n * t) < factors + std::min(spectral, joined);
 }
 
-void Screen::join(const std::function<at::Tensor(int64_t)>& residuals, const Task& task) {
+void Screen::join(const std::function<at::Tensor(int64_t)>& form, const Task& task) {
   std::vector<at::Tensor> factors(skeleton_.kept.size());
   each(static_cast<int64_t>(factors.size()), [&](int64_t k) {
     task.check();
-    factors[k] = triangle(residuals(skeleton_.kept[k]));
+    factors[k] = form(skeleton_.kept[k]);
   });
   joined_.emplace(factors, true);
 }

@@ -25,8 +25,8 @@ class Screen {
 
   // Joined, from the closed form of all folds; row weights are 1.
   Screen(const HeldOutMaps& maps, const Spectrum& lifted, const at::Tensor& alphas, const Task& task);
-  // Whether that takes less than a factor for each fold.
-  static bool closed_is_cheaper(const FoldSizes& sizes);
+  // Whether that takes less than a factor for each fold, where only a `share` of the alphas needs it.
+  static bool closed_is_cheaper(const FoldSizes& sizes, double share = 1);
 
   // y [w, n] float32, rows contiguous, roughly centred -> mean over folds of the mean squared error [A, w]
   // float64.
@@ -44,8 +44,8 @@ class Screen {
     at::Tensor scale;     // [K, 1] float64, of the squares of the forms
     SquareForms forms;
   };
-  // `residuals`: those of all folds [rows, n] for an alpha, each row scaled by the root of its share.
-  void join(const std::function<at::Tensor(int64_t)>& residuals, const Task& task);
+  // `form`: the triangle [n, n] of an alpha.
+  void join(const std::function<at::Tensor(int64_t)>& form, const Task& task);
   Spectral spectral(const Refit& fold, int64_t n, const at::Tensor& share) const;
   at::Tensor spectral_errors(const Spectral& fold, const at::Tensor& y, const at::Tensor& panels) const;
 

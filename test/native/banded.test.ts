@@ -86,6 +86,39 @@ describe('encodeBanded', () => {
     expect(lower).toBeGreaterThan(10);
   });
 
+  it('tells errors of all weights of two bands from those of a few', async () => {
+    // In float64 every weighting is fitted by itself. Few errors tell all within 4e-7 of them (three filters within 1e-7 each, and what they
+    // are combined by); float32 products of 90 terms add 90 * 2^-24 at most, on average its root.
+    const noise = new Random(21);
+    const [rows, columns] = [90, 600];
+    const two = Float32Array.from({ length: rows * 70 }, () => noise.normal());
+    const mixed = Float32Array.from({ length: rows * columns }, (_, i) => {
+      const [row, j] = [Math.floor(i / columns), i % columns];
+      return two[row * 70 + (j % 70)]! + two[row * 70 + ((7 * j) % 40)]! + 2 * noise.normal();
+    });
+    using features = Tensor.from(two, [rows, 70]);
+    const random = Array.from({ length: 50 }, () => noise.uniform());
+    const gammas = [[1, 0], [0, 1], [1e-9, 1 - 1e-9], ...random.map((share) => [share, 1 - share])];
+    const alphas = Array.from({ length: 8 }, (_, i) => 10 ** (i - 1));
+    const options = { sizes: [40, 30], gammas, alphas, selection: 'fixed', refine: 1 } as const;
+    const mixture = { data: mixed, rows, columns };
+    const few = await encodeBanded(features, mixture, options);
+    const exact = await encodeBanded(features, mixture, { ...options, precision: 'double' });
+    let same = 0;
+    for (let j = 0; j < columns; j++) {
+      expect(Math.abs(few.error[j]! / exact.error[j]! - 1)).toBeLessThan(2e-6);
+      if (few.gamma[j] === exact.gamma[j] && few.alpha[j] === exact.alpha[j]) same++;
+    }
+    expect(same / columns).toBeGreaterThan(0.98); // the others are ties
+    // Weights whose sums differ are penalties that differ: no ratio tells them.
+    const uneven = { ...options, gammas: gammas.map((row, g) => row.map((value) => value * (1 + (g % 3)))), refine: 0 };
+    const [other, plain] = [
+      await encodeBanded(features, mixture, uneven),
+      await encodeBanded(features, mixture, { ...uneven, precision: 'double' }),
+    ];
+    for (let j = 0; j < columns; j++) expect(Math.abs(other.error[j]! / plain.error[j]! - 1)).toBeLessThan(2e-6);
+  });
+
   it.each([
     [{ sizes: [5, 60] }, /add up to the 68/],
     [{ sizes: [68, 0] }, /at least 1/],
