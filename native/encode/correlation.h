@@ -1,4 +1,4 @@
-// Pearson r of two short rows, once for every target and permutation.
+// Moments of a short row and Pearson r of two, once for every target and permutation.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -9,6 +9,29 @@
 #include "../kernels/platform.h"
 
 namespace cortune {
+
+struct RowMoments {
+  double mean, deviation;  // of the population
+};
+
+// Of m values, in two passes.
+template <typename Number>
+CORTUNE_SIMD RowMoments row_moments(const Number* row, int64_t m) {
+  constexpr int kLanes = 8;
+  double mean = 0, squares = 0;
+  for (const bool first : {true, false}) {
+    double sums[kLanes] = {};
+    const auto add = [&](int lane, double value) {
+      sums[lane] += first ? value : (value - mean) * (value - mean);
+    };
+    int64_t i = 0;
+    for (; i + kLanes <= m; i += kLanes)
+      for (int lane = 0; lane < kLanes; ++lane) add(lane, row[i + lane]);
+    for (; i < m; ++i) add(0, row[i]);
+    (first ? mean : squares) = std::accumulate(sums, sums + kLanes, 0.0) / static_cast<double>(m);
+  }
+  return {mean, std::sqrt(squares)};
+}
 
 // Pearson r of m values, NaN where either is constant; eight sums side by side fill a vector. One pass:
 // responses are centred beforehand and predictions stay near 0.

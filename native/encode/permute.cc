@@ -281,8 +281,10 @@ class Permuted {
       const auto train = exchanged<float>(fold.train, own, y, order);
       const auto truth = exchanged<float>(fold.test, own, y, order);
       const auto alphas = alphas_of(f, from, own, train, k);
-      const auto wide = train.to(at::kDouble), mean = wide.mean(1);
-      out.push_back({fold.test, mean, (wide - mean.unsqueeze(1)).square().mean(1).sqrt(), truth,
+      std::vector<RowMoments> moments;
+      for (int64_t j = 0; j < y.size(0); ++j)
+        moments.push_back(row_moments(train.data_ptr<float>() + j * train.size(1), train.size(1)));
+      out.push_back({fold.test, std::move(moments), truth,
                      alphas.back() < 0 ? at::zeros_like(truth) : fold.predictor->predict(train, alphas)});
     }
     return out;

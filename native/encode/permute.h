@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 
+#include "correlation.h"
 #include "encode.h"
 #include "phases.h"
 
@@ -10,7 +11,7 @@ namespace cortune {
 // What the fit of one fold gives for a block of targets: rows that were held out, under one order of rows.
 struct HeldOut {
   const std::vector<int64_t>& rows;  // [m]: which they are
-  at::Tensor mean, deviation;        // [w] float64: of the training rows, their population
+  std::vector<RowMoments> train;     // [w]
   at::Tensor truth, predicted;  // [w, m] float32; the prediction is without the mean of the training rows
 };
 
