@@ -1,6 +1,7 @@
 /** Which tokens the model reads, and which of them each stimulus is: sequences packed without padding, spans in them. */
 import { CortuneError } from '../errors.js';
 import type { TextTokenizer } from '../model/tokenizer.js';
+import { packIds } from '../native/pack.js';
 import type { Packed } from '../native/types.js';
 
 /** What the native extraction is given. */
@@ -46,13 +47,7 @@ class Builder {
   }
 
   finish(): EmbedPlan {
-    const ids = new Int32Array(this.total);
-    let at = 0;
-    for (const sequence of this.sequences) {
-      ids.set(sequence, at);
-      at += sequence.length;
-    }
-    return { ids, lengths: Int32Array.from(this.sequences, (sequence) => sequence.length), spans: this.spans };
+    return { ...packIds(this.sequences), spans: this.spans };
   }
 }
 

@@ -4,6 +4,7 @@ import type { Model } from '../model/load.js';
 import type { TextTokenizer } from '../model/tokenizer.js';
 import { type JobOptions, runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
+import { packIds } from '../native/pack.js';
 import type { Precision } from '../native/types.js';
 import { precisionOf } from '../precision.js';
 import type { Lanes } from '../tune/lanes.js';
@@ -86,8 +87,7 @@ export async function generateLanes(
   const args = {
     model: model.handle,
     lanes: lanes?.handle,
-    ids: Int32Array.from(ids.flatMap((each) => [...each])),
-    lengths: Int32Array.from(ids, (each) => each.length),
+    ...packIds(ids),
     ...decoding,
     ...piecesOf(tokenizer, decoding.stops.length > 0),
     batch,

@@ -2,8 +2,9 @@
 import type { Model } from '../model/load.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
+import { packIds } from '../native/pack.js';
 import { byLength, tokenLabels } from './aligned.js';
-import { type ProbeOptions, packIds, probed } from './items.js';
+import { type ProbeOptions, probed } from './items.js';
 
 /** Texts of one length in tokens. */
 export interface AttentionMap {

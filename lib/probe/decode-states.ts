@@ -7,11 +7,12 @@ import { CortuneError, expected } from '../errors.js';
 import type { Model } from '../model/load.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
+import { packIds } from '../native/pack.js';
 import { mean, sum } from '../numbers.js';
 import { Random } from '../random.js';
 import { Tensor } from '../tensor.js';
 import { alignedItems } from './aligned.js';
-import { type ProbeItem, type ProbeOptions, packIds, probed } from './items.js';
+import { type ProbeItem, type ProbeOptions, probed } from './items.js';
 
 export interface DecodeStatesOptions extends ProbeOptions {
   /** Names of variables; default all that differ between items. */

@@ -2,7 +2,7 @@
 import { CortuneError, expected, show } from '../errors.js';
 import type { Model } from '../model/load.js';
 import type { JobOptions } from '../native/jobs.js';
-import type { Packed, Precision, Probed } from '../native/types.js';
+import type { Precision, Probed } from '../native/types.js';
 import { precisionOf } from '../precision.js';
 import type { Lanes } from '../tune/lanes.js';
 
@@ -31,16 +31,6 @@ export function probed(model: Model, options: ProbeOptions): Probed {
   if (lanes) lanes.lane(lane);
   else if (lane !== 0) throw expected('lane', '0 without `lanes`', lane);
   return { model: model.handle, lanes: lanes?.handle, lane, precision: precisionOf(options.precision) };
-}
-
-export function packIds(sequences: readonly Int32Array[]): Packed {
-  const ids = new Int32Array(sequences.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const sequence of sequences) {
-    ids.set(sequence, at);
-    at += sequence.length;
-  }
-  return { ids, lengths: Int32Array.from(sequences, ({ length }) => length) };
 }
 
 /** Numbers of the scored tokens that make up one choice. */

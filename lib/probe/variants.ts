@@ -3,7 +3,8 @@ import { CortuneError } from '../errors.js';
 import type { Model } from '../model/load.js';
 import { runJob } from '../native/jobs.js';
 import { native } from '../native/load.js';
-import { type ItemPlan, type ProbeOptions, packIds, probed, type Scores } from './items.js';
+import { packIds } from '../native/pack.js';
+import { type ItemPlan, type ProbeOptions, probed, type Scores } from './items.js';
 
 /** Places in a block: its input; what each head read; what the attention adds to the residual; what the MLP adds to it. */
 export const kPoints = ['residual', 'heads', 'attention', 'mlp'] as const;

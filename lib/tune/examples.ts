@@ -5,6 +5,7 @@ import { type Images, readImages } from '../images/read.js';
 import { isEncoder, readsImages } from '../model/config.js';
 import type { Model } from '../model/load.js';
 import type { JobOptions } from '../native/jobs.js';
+import { packIds, packValues } from '../native/pack.js';
 import type { ObjectiveName, PackedExamples } from '../native/types.js';
 
 /** The completion is learnt, given the prompt. What stands between them (a space, a line end) belongs to one of the two. */
@@ -273,19 +274,5 @@ function cutBlocks(
 
 /** Sequences one after the other, as native code takes them. */
 export function packSequences(sequences: readonly Sequence[]): PackedExamples {
-  const join = <T extends Int32Array | Float32Array>(into: T, parts: readonly T[]): T => {
-    let at = 0;
-    for (const part of parts) {
-      into.set(part, at);
-      at += part.length;
-    }
-    return into;
-  };
-  const sum = (parts: readonly { length: number }[]) => parts.reduce((total, part) => total + part.length, 0);
-  const [ids, labels] = [sequences.map((one) => one.ids), sequences.map((one) => one.labels)];
-  return {
-    ids: join(new Int32Array(sum(ids)), ids),
-    lengths: Int32Array.from(ids, (part) => part.length),
-    labels: join(new Float32Array(sum(labels)), labels),
-  };
+  return { ...packIds(sequences.map(({ ids }) => ids)), labels: packValues(sequences.map(({ labels }) => labels)) };
 }

@@ -3,6 +3,7 @@ import { CortuneError, expected } from '../../errors.js';
 import type { Model } from '../../model/load.js';
 import { type JobOptions, runJob } from '../../native/jobs.js';
 import { native } from '../../native/load.js';
+import { packIds } from '../../native/pack.js';
 import { checkItems } from './items.js';
 
 export interface BertScoreOptions extends JobOptions {
@@ -45,19 +46,11 @@ function inverseFrequencies(references: readonly Text[]): (id: number) => number
 }
 
 async function statesOf(model: Model, texts: readonly Text[], layer: number, options: JobOptions) {
-  const ids = Int32Array.from(texts.flatMap((text) => [...text.ids]));
+  const packed = packIds(texts.map(({ ids }) => ids));
   const args = {
     model: model.handle,
-    ids,
-    lengths: Int32Array.from(texts, (text) => text.ids.length),
-    spans: Int32Array.from(ids, (_, i) => i).reduce(
-      (spans, i) => {
-        spans[2 * i] = i;
-        spans[2 * i + 1] = i + 1;
-        return spans;
-      },
-      new Int32Array(2 * ids.length),
-    ),
+    ...packed,
+    spans: Int32Array.from({ length: 2 * packed.ids.length }, (_, i) => (i + 1) >> 1), // [i, i + 1) for every token
     pool: 'first' as const,
     maxTokens: 512,
     layers: Int32Array.of(layer),
