@@ -40,3 +40,25 @@ export function loraFlops(model, batch, lanes, rank) {
   flops += lanes * 2 * 2 * labelled * hiddenSize * vocabSize;
   return flops;
 }
+
+/** Modules that read a block's input, which an ablated head of that block leaves as it is. */
+const kInputs = /\.(q_proj|k_proj|v_proj|c_attn)\.weight$/;
+
+/**
+ * Multiply-adds of the linear modules of all blocks with each head ablated in turn, per variant: of whole passes over every token, and of what
+ * differs from the model as it is, over tokens that differ in what is before them (the last block's output for scored tokens is left out).
+ */
+export function ablationProducts(model, batch) {
+  const { layers } = model.config;
+  const beginnings = new Set(batch.flatMap((ids) => ids.map((_, i) => ids.slice(0, i + 1).join())));
+  let [whole, needed] = [0, 0];
+  for (const { name, shape, linear } of native().modelParameters(model.handle)) {
+    const layer = Number(/\.(\d+)\./.exec(name)?.[1]);
+    if (!linear || Number.isNaN(layer)) continue;
+    const product = shape[0] * shape[1];
+    whole += product;
+    if (kInputs.test(name)) needed += (layer / layers) * product;
+    else if (layer < layers - 1) needed += ((layer + 1) / layers) * product;
+  }
+  return { whole: whole * tokensOf(batch), needed: needed * beginnings.size };
+}
