@@ -129,7 +129,7 @@ describe('decode', () => {
       asked = performance.now();
       stop.abort();
     };
-    const options = { alphas: [10], permutations: 100_000, onProgress, signal: stop.signal };
+    const options = { alphas: [10], permutations: 5000, onProgress, signal: stop.signal };
     await expect(decode({ data, rows, columns: 50 }, kept, options)).rejects.toThrow(/[Cc]ancelled/);
     expect(performance.now() - asked).toBeLessThan(1000);
     expect([...stages]).toContain('permutations');
