@@ -71,8 +71,7 @@ function nifti(columns, volumes, valueAt) {
 }
 
 // Patterns [n, n + 1] whose rows correlate as 1 - rdm says: the symmetric square root of that correlation matrix, turned so that every row has
-// the mean 0. They are the measured patterns up to a rotation of the voxels. Symmetric roots are alike where people's matrices are, and all
-// are turned in the same way (`mixing`, random as voxels are): so a column means about the same in everyone, and means over people are of use.
+// the mean 0, and mixed at random as voxels are. They are the measured patterns up to a rotation of the voxels.
 function patternsOf(rdm, mixing) {
   const n = rdm.length;
   const correlation = new Matrix(rdm.map((row) => row.map((d) => 1 - d)));
@@ -126,7 +125,10 @@ async function objects(root, count) {
   const mixing = new QrDecomposition(new Matrix(order.map(() => Array.from(order, () => random.normal()))))
     .orthogonalMatrix;
   const people = ['BE', 'KO', 'SN', 'TI'];
-  for (const person of people) {
+  // Each has columns of their own: what symmetric roots have in common (that an object is most like itself) must not pass for a ceiling.
+  const width = count + 1;
+  const owner = (x) => Math.floor(x / width);
+  for (const [p, person] of people.entries()) {
     const sessions = measured
       .filter((each) => text(each.name).includes(`| ${person} |`))
       .map((each) => square(each.RDM));
@@ -136,13 +138,13 @@ async function objects(root, count) {
     const patterns = patternsOf(mean, mixing);
     writeFileSync(
       join(folder, `${person}_patterns.nii.gz`),
-      nifti(patterns.columns, count, (x, t) => patterns.get(t, x)),
+      nifti(people.length * width, count, (x, t) => (owner(x) === p ? patterns.get(t, x - p * width) : 0)),
+    );
+    writeFileSync(
+      join(folder, `${person}_IT.nii.gz`),
+      nifti(people.length * width, 0, (x) => Number(owner(x) === p)),
     );
   }
-  writeFileSync(
-    join(folder, 'IT.nii.gz'),
-    nifti(count + 1, 0, () => 1),
-  );
   writeFileSync(
     join(folder, 'dataset.yaml'),
     `name: objects92
@@ -151,12 +153,12 @@ licence: MIT (as distributed with rsatoolbox)
 stimuli: {kind: trials, file: stimuli.csv, text: image, pictures: true, folder: images}
 responses:
   file: "{subject}_patterns.nii.gz"
-  masks: {IT: IT.nii.gz}
+  masks: {IT: "{subject}_IT.nii.gz"}
   reduce: none
   subjects: each
   zscore: false
 notes:
-  - "Human IT, four people, two sessions averaged. Only dissimilarities (1 - r) are published: the responses are patterns that have exactly these, the measured ones up to a rotation of the voxels. Correlations between patterns mean what they do in the data. Columns are no voxels but random mixtures, the same for all people, of symmetric roots; ceilings of single columns say how alike people's geometries are."
+  - "Human IT, four people, two sessions averaged. Only dissimilarities (1 - r) are published: the responses are patterns that have exactly these, the measured ones up to a rotation of the voxels. Correlations between patterns mean what they do in the data. Columns are no voxels but random mixtures of them, and no two people have one in common: encoding has no ceiling."
 `,
   );
   return { folder, names };

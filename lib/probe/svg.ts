@@ -179,15 +179,20 @@ export interface Scatter {
   name: string;
 }
 
+/** Numbers of at most so many values are codes, as of wordings: they are coloured as classes. */
+const kCodes = 5;
+
 /** Points coloured by a variable: classes by colours of their own, numbers from orange through white to blue. */
 export function scatterSvg({ title, points, values, name }: Scatter, size = 320): string {
   const [left, top] = [12, 30];
   const range = (axis: 0 | 1) => scaleOf(points.map((point) => point[axis]));
   const [x, y] = [range(0), range(1)];
   const place = (value: number, { low, high }: Scale) => 8 + ((value - low) / (high - low || 1)) * (size - 16);
-  const numbers = values.every((value) => typeof value === 'number') && new Set(values).size > 8;
+  const numbers = values.every((value) => typeof value === 'number') && new Set(values).size > kCodes;
   const scale = numbers ? scaleOf(values as number[], 0) : undefined;
-  const classes = [...new Set(values.map(String))].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  const classes = [...new Set(values)]
+    .sort((a, b) => Number(a) - Number(b) || String(a).localeCompare(String(b), 'en', { numeric: true }))
+    .map(String);
   const fill = (value: string | number) =>
     scale ? colour(value as number, scale) : kClasses[classes.indexOf(String(value)) % kClasses.length]!;
   const legend = scale

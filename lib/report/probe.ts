@@ -17,9 +17,7 @@ const picture = (svg: string) =>
 
 /** Nothing where no run was looked into. */
 export function probeSection({ runs }: Pick<Results, 'runs'>): Html | null {
-  const probed = runs.flatMap(({ record, title, probe }) =>
-    probe ? [{ title: `${record.labels.model.split('/').at(-1)} ${title}`.trim(), probe }] : [],
-  );
+  const probed = runs.flatMap(({ title, probe }) => (probe ? [{ title, probe }] : []));
   if (probed.length === 0) return null;
   return html`<section aria-labelledby="probe-title"><h2 id="probe-title">Inside the models</h2>
     <p class="quiet">On test items of ${[...new Set(probed.map(({ probe }) => probe.task))].join(', ')}. Layers of states count from 0, the embedding; blocks from 0.</p>
@@ -50,7 +48,7 @@ function ablatedPart({ ablate }: Probed): Html | null {
   if (!ablate || ablate.parts === 'pairs') return null;
   return html`<h3>Without each ${ablate.parts === 'heads' ? 'head' : 'layer'}</h3>
     <p class="quiet">Intact: accuracy ${decimals(ablate.intact.accuracy)}, loss ${decimals(ablate.intact.loss)}.</p>
-    ${(['accuracy', 'loss'] as const).map((score) => picture(ablationSvg(ablate, score)))}`;
+    ${(['accuracy', 'loss'] as const).map((score) => (ablate.ablated.some((each) => each[score] !== ablate.intact[score]) ? picture(ablationSvg(ablate, score)) : html`<p class="quiet">The ${score} stays the same without any one of them.</p>`))}`;
 }
 
 function attentionPart({ attention, ablate }: Probed): Html | null {

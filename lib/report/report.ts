@@ -93,8 +93,8 @@ const kFigures: { id: string; heading: string; there?: (page: PageData) => boole
         ({ targets }) => new Set(targets.map((target) => target.subject).filter((name) => name !== 'mean')).size > 1,
       ),
   },
-  { id: 'rates', heading: 'Learning rate', there: tuned },
-  { id: 'rate-map', heading: 'Learning rate and method', there: tuned },
+  { id: 'rates', heading: 'Learning rate', there: severalRates },
+  { id: 'rate-map', heading: 'Learning rate and method', there: severalRates },
   {
     id: 'sizes',
     heading: 'Model size',
@@ -105,6 +105,30 @@ const kFigures: { id: string; heading: string; there?: (page: PageData) => boole
 
 function tuned(page: PageData): boolean {
   return page.runs.some((run) => run.lr !== null);
+}
+
+/** Is anything tuned at more than one rate? */
+function severalRates(page: PageData): boolean {
+  const rates = new Map<string, number>();
+  return page.runs.some(({ set, model, method, rank, lr }) => {
+    if (lr === null) return false;
+    const name = JSON.stringify([set, model, method, rank]);
+    const first = rates.get(name) ?? lr;
+    rates.set(name, first);
+    return first !== lr;
+  });
+}
+
+/** What the list at the top names: an anchor and its heading. */
+type Link = [id: string, heading: string | Html];
+
+/** Those of sections that are words and tables. */
+function linksOf(parts: readonly (Html | null)[]): Link[] {
+  return parts.flatMap((part) =>
+    [...(part?.text ?? '').matchAll(/<h2 id="([\w-]+)-title">([^<]*)<\/h2>/g)].map(
+      ([, id, heading]): Link => [id!, new Html(heading!)],
+    ),
+  );
 }
 
 function figure(id: string, heading: string, numbers: Html | null): Html {
@@ -145,9 +169,20 @@ export function renderReport(results: Results, assets: PageAssets, most = kMost)
   const figures = kFigures.filter(({ there }) => there?.(page) ?? true);
   const measures = page.measures.map(({ id, title }) => ({ id: `${id}-curves`, heading: title }));
   const sections = [...figures, ...measures];
-  const links: [string, string][] = [
+  const quality = qualitySection(results);
+  const tables = [
+    probeSection(results),
+    testsTable(results, summary, shown),
+    comparisonTable(results),
+    groupSection(results),
+    ...regionSections(results, summary),
+    ...geometrySections(results, shown),
+  ];
+  const links: Link[] = [
     ['summary', 'What came out'],
-    ...sections.map(({ id, heading }): [string, string] => [id, heading]),
+    ...linksOf([quality]),
+    ...sections.map(({ id, heading }): Link => [id, heading]),
+    ...linksOf(tables),
     ['scores', 'Every score'],
     ['made', 'How it was made'],
     ['study', 'Study file'],
@@ -169,16 +204,11 @@ export function renderReport(results: Results, assets: PageAssets, most = kMost)
 ${lead(results, page)}
 <noscript><p class="warn">The figures need JavaScript; the tables do not.</p></noscript>
 <section aria-labelledby="summary-title"><h2 id="summary-title">What came out</h2>${summaryTable(summary, shown)}</section>
+${quality}
 <section aria-labelledby="choose-title" class="choose"><h2 id="choose-title">What the figures show</h2>
 <div class="controls" id="choices"></div><div id="legend"></div>${page.left ? html`<p class="quiet">${page.left}</p>` : null}</section>
 <div class="figures">${sections.map(({ id, heading }) => figure(id, heading, id === 'curves' ? layerTable(summary, shown) : null))}</div>
-${qualitySection(results)}
-${probeSection(results)}
-${testsTable(results, summary, shown)}
-${comparisonTable(results)}
-${groupSection(results)}
-${regionSections(results, summary)}
-${geometrySections(results, shown)}
+${tables}
 <section class="screen" aria-labelledby="scores-title"><h2 id="scores-title">Every score</h2><div id="scores"></div></section>
 ${failures(summary)}
 <section aria-labelledby="made-title"><h2 id="made-title">How it was made</h2>${provenance(results, page)}</section>

@@ -180,15 +180,17 @@ class Planner {
   /** What decides the quality of a run; nothing where no task has a test. */
   #quality(tasks: readonly TaskEntry[]): Pick<RunKey, 'quality' | 'probe'> {
     const { packing, block } = this.#study.tune;
-    const made = tasks.flatMap(({ generate, metrics, limit }) => (generate ? [{ generate, metrics, limit }] : []));
+    const made = tasks.flatMap(({ generate, metrics, by, limit }) =>
+      generate ? [{ generate, metrics, by, limit }] : [],
+    );
     const tested = tasks.flatMap(
-      ({ test, column, prompt, completion, label, choices, references, write, metrics, objective, limit }) =>
+      ({ test, column, prompt, completion, label, choices, references, write, metrics, objective, by, limit }) =>
         test === undefined
           ? []
           : [
               {
                 ...{ test: this.#file(test), packing, block },
-                ...{ column, prompt, completion, label, choices, references, write, metrics, objective, limit },
+                ...{ column, prompt, completion, label, choices, references, write, metrics, objective, by, limit },
               },
             ],
     );

@@ -78,6 +78,9 @@ const taskSection = section('a task', {
   metrics: listOf(oneOf(kMetricNames), 'names of metrics', 100)
     .optional()
     .describe('Of task quality; by default those that fit the items.'),
+  by: text('a variable')
+    .optional()
+    .describe('What test items differ in, a column of their file: quality is told for the items of each value, too.'),
   limit: integer(1, 2 ** 31 - 1)
     .optional()
     .describe('Items of each of its files at most, the first ones.'),
@@ -92,7 +95,7 @@ const taskSection = section('a task', {
       issue(key, `Expected \`${key}\` left out beside \`generate\`, which makes the items, got one`);
   if (task.generate && task.text !== kStimuli)
     issue('text', 'Expected `text` left out beside `generate`, which makes the items, got one');
-  for (const key of ['metrics', 'write'] as const)
+  for (const key of ['metrics', 'write', 'by'] as const)
     if (task[key] !== undefined && task.test === undefined && !task.generate)
       issue(key, `Expected \`test\` to name held-out items for \`${key}\`, got none`);
 });

@@ -60,13 +60,13 @@ async function readTask(study: Study, task: TaskEntry): Promise<TaskItems> {
       items: test.slice(0, task.limit),
     };
   }
-  const { text, validation, test, column, prompt, completion, label, choices, references, limit } = task;
+  const { text, validation, test, column, prompt, completion, label, choices, references, by, limit } = task;
   const read = (path: string | undefined, more: ReadExamplesOptions = {}) =>
     path === undefined || path === kStimuli
       ? undefined
       : readExamples(studyPath(study, path), { column, prompt, completion, label, limit, ...more });
   const held = test === kStimuli ? kStimuli : await read(test, { choices, references });
-  const probed = study.probe !== undefined && Array.isArray(held) && held.every(isCompletion);
+  const probed = (study.probe ?? by) !== undefined && Array.isArray(held) && held.every(isCompletion);
   return {
     examples: await read(text),
     validation: await read(validation),

@@ -49,8 +49,17 @@ describe('the study of decisions', () => {
   });
 
   it('measures the task, and shows all of it in the report', async () => {
-    const { rows } = await (await openStore(kOut)).query("select value from quality where metric = 'accuracy'");
-    expect(rows.length).toBe(2);
+    const { rows } = await (await openStore(kOut)).query(
+      "select task, value, items::int as items from quality where metric = 'accuracy' order by run, task",
+    );
+    // Both runs, on all trials and on either kind of them.
+    const tasks = ['decisions', 'decisions, congruent no', 'decisions, congruent yes'];
+    expect(rows.map(({ task }) => task)).toEqual([...tasks, ...tasks]);
+    for (const at of [0, 3]) {
+      const [all, no, yes] = rows.slice(at, at + 3).map(({ value, items }) => [Number(value), Number(items)] as const);
+      expect(no![1] + yes![1]).toBe(all![1]);
+      expect(no![0] * no![1] + yes![0] * yes![1]).toBeCloseTo(all![0] * all![1], 6);
+    }
     const page = readFileSync(await report(kOut), 'utf8');
     for (const said of [
       'Inside the models',

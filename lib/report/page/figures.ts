@@ -17,7 +17,7 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
   const withCeiling = choices.ceiling && Number.isFinite(ceiling);
   const svg = Plot.plot({
     ...frame(width, Math.max(260, Math.min(420, width * 0.55)), `${scoreName} over layers`),
-    x: layerAxis(width, all, 'layer (0: static embedding)'),
+    x: layerAxis(width, all, all.some(({ layer }) => layer === 0) ? 'layer (0: static embedding)' : 'layer'),
     y: { ...kAxis, label: scoreName, grid: true, nice: true, zero: true },
     marks: [
       Plot.ruleY([0], { stroke: 'var(--line)' }),
