@@ -8,9 +8,12 @@
 namespace cortune {
 namespace {
 
-// The gradient of a weight [C] all lanes share, or [K, 1, C].
+// Weights of more than one lane.
+bool several(const at::Tensor& w) { return w.defined() && w.dim() > 1 && w.size(0) > 1; }
+
+// The gradient of a weight [C] or [1, 1, C] that all lanes share, or [K, 1, C].
 at::Tensor shaped(const at::Tensor& by_lane, const at::Tensor& like) {
-  return like.dim() == 1 ? by_lane.sum(0) : by_lane.unsqueeze(1);
+  return several(like) ? by_lane.unsqueeze(1) : by_lane.sum(0).view_as(like);
 }
 
 }  // namespace
@@ -26,9 +29,9 @@ at::Tensor norm(const at::Tensor& x_given, const at::Tensor& weight_given, const
   {
     at::NoGradGuard no_grad;
     x = x_given.expand({lanes, -1, -1}).contiguous();
-    const bool own = weight_given.dim() > 1 || (bias_given.defined() && bias_given.dim() > 1);
+    const bool own = several(weight_given) || several(bias_given);
     const auto stacked = [&](const at::Tensor& w) {
-      return w.dim() == 1 && own ? w.expand({lanes, 1, -1}).contiguous() : w.contiguous();
+      return own ? w.expand({lanes, 1, -1}).contiguous() : w.contiguous();
     };
     weight = stacked(weight_given);
     if (bias_given.defined()) bias = stacked(bias_given);

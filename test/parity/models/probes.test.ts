@@ -180,6 +180,9 @@ function tree(scale: number): Pick<Golden, 'items'> & { others: number[][] } {
   return { items, others };
 }
 
+/** Of several lanes where a method tunes several, each with its rate. */
+const lrOf = (method: string) => (method === 'full' ? [3e-3] : [3e-2, 1e-1]);
+
 describe('beginnings in common', () => {
   it.each([
     ['llama', 1],
@@ -203,15 +206,15 @@ describe('beginnings in common', () => {
     expectClose(split.logP, alone.logP, tolerance);
   });
 
-  it.each(['prefix', 'prompt'])('come after the virtual tokens of %s tuning', async (method) => {
+  it.each(['prefix', 'prompt', 'full'])('are read with what %s tuning learnt', async (method) => {
     const model = await load(tinyModel('llama'));
-    const { lanes } = await tune(model, ['the rabbit'], { method, lr: [3e-2, 1e-1], steps: 4 });
+    const { lanes } = await tune(model, ['the rabbit'], { method, lr: lrOf(method), steps: 4 });
     open.push(lanes);
     const { items } = tree(1);
     const variants = goldenOf('llama').variants.filter((edits) => edits.every(([, , , , value]) => value !== 'other'));
-    const with_ = { lanes: lanes.handle, lane: 1 };
+    const with_ = { lanes: lanes.handle, lane: lanes.count - 1 };
     const [alone, once, untuned] = [
-      await scores(model, { items, variants }, { ...with_, rows: 1 }),
+      await scores(model, { items, variants }, { ...with_, rows: 1, together: 1 }), // a lane at a time
       await scores(model, { items, variants }, with_),
       await scores(model, { items, variants }),
     ];
@@ -220,16 +223,17 @@ describe('beginnings in common', () => {
   });
 });
 
-describe.each(['prefix', 'prompt'])('lanes of %s tuning', (method) => {
-  it('see their virtual tokens in every variant', async () => {
+describe.each(['prefix', 'prompt', 'full', 'lora', 'ia3'])('lanes of %s tuning', (method) => {
+  it('are themselves in every variant', async () => {
     const golden = goldenOf('gpt2');
     const model = await load(tinyModel('gpt2'));
-    const { lanes } = await tune(model, ['the rabbit'], { method, lr: [3e-2, 1e-1], steps: 4 });
+    const { lanes } = await tune(model, ['the rabbit'], { method, lr: lrOf(method), steps: 4 });
     open.push(lanes);
+    const lane = lanes.count - 1;
     // A patch of the embedding at no position changes nothing; nor do two lanes of it.
     const variants: GoldenEdit[][] = [[['residual', 0, -1, 99, 'zero']], [['heads', 1, 0, 99, 'zero']]];
-    const { logP } = await scores(model, { items: golden.items, variants }, { lanes: lanes.handle, lane: 1 });
-    const { logits } = await forward(model, golden.items, lanes.handle, 1);
+    const { logP } = await scores(model, { items: golden.items, variants }, { lanes: lanes.handle, lane });
+    const { logits } = await forward(model, golden.items, lanes.handle, lane);
     const wanted: number[] = [];
     const vocabulary = logits!.shape[1]!;
     let row = 0;
