@@ -1,9 +1,10 @@
 """The recipe of examples/vision-tuning.yaml in transformers and peft: accuracy on held-out digits by method.
 
-    python bench/peers/vision.py FOLDER_OF_DINOV2 examples/vision --steps 100 --size 56
+    python bench/peers/vision.py FOLDER_OF_DINOV2 examples/vision --seeds 0 1 2 3 4
 
 FOLDER is the model as cortune keeps it (`cortune models dinov2-small` shows where). Every method trains a fresh head beside its own parameters: AdamW,
 linear decay, gradients clipped to norm 1, as the study says. Visual prompts are the plain reference of test/parity/vision/make_goldens.py.
+Fresh values and the order of digits are drawn by torch and NumPy, so a seed here is another draw than the same seed of a study: compare several.
 """
 
 import argparse
@@ -67,19 +68,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=56)
     parser.add_argument("--test", type=int, default=500, help="digits of the test, the first ones")
     parser.add_argument("--warmup", type=int, default=10)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--methods", nargs="+", default=list(RATES), choices=list(RATES))
     args = parser.parse_args()
     torch.set_num_threads(2)
     tf.logging.set_verbosity_error()
     tf.logging.disable_progress_bar()
     warnings.filterwarnings("ignore")
     train, test = (digits(args.data / f"mnist-{name}.parquet", args.model, args.size) for name in ("train", "test"))
-    for method, lr in RATES.items():
+    for method in args.methods:
+        lr, found = RATES[method], []
         for seed in args.seeds:
             model = made(args.model, method, seed)
             params = [p for p in model.parameters() if p.requires_grad]
@@ -99,7 +102,10 @@ def main() -> None:
                 schedule.step()
                 optimiser.zero_grad()
             model.eval()
-            print(f"{method:12} seed {seed} accuracy {accuracy(model, test[0][: args.test], test[1][: args.test]):.3f} last loss {loss.item():.3f} ({time.time() - start:.0f} s)", flush=True)
+            found.append(accuracy(model, test[0][: args.test], test[1][: args.test]))
+            print(f"{method:12} seed {seed} accuracy {found[-1]:.3f} last loss {loss.item():.3f} ({time.time() - start:.0f} s)", flush=True)
+        if len(found) > 1:
+            print(f"{method:12} mean {np.mean(found):.3f}, standard deviation of {len(found)} seeds {np.std(found, ddof=1):.3f}", flush=True)
 
 
 if __name__ == "__main__":
