@@ -1,8 +1,8 @@
 /** Tables of what a study asked for beside encoding: decoding, classifiers, geometry; each run at its best layer. */
 import type { DecodeRow, LabelRow, RsaRow } from '../study/records.js';
 import type { Results } from '../study/results.js';
+import { decimals } from './decimals.js';
 import { type Html, html } from './html.js';
-import { decimals } from './sections.js';
 
 type Row = { layer: number; p: number | null };
 

@@ -4,8 +4,8 @@ import { type CompareAxis, compareGroups, type GroupComparison } from '../study/
 import { rateText } from '../study/plan.js';
 import type { Results } from '../study/results.js';
 import { kMethods } from '../tune/methods.js';
+import { decimals } from './decimals.js';
 import { type Html, html } from './html.js';
-import { decimals } from './sections.js';
 
 export interface GroupTable {
   title: string;

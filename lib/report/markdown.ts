@@ -2,10 +2,11 @@
 import { methodTitle } from '../study/plan.js';
 import { ceilingText, type Results, type Summary, summarize } from '../study/results.js';
 import { pageData } from './data.js';
+import { decimals } from './decimals.js';
 import { axisText, groupNote, groupTables, headOf } from './groups.js';
 import { taskTables } from './quality.js';
 import { measuresOf, type RegionTable, regionNote, regionRows, regionTables } from './regions.js';
-import { decimals, shownRuns } from './sections.js';
+import { shownRuns } from './sections.js';
 import type { PageDifferences } from './types.js';
 
 const kAlpha = 0.05;

@@ -4,8 +4,8 @@ import { ablationSvg, decodedSvg } from '../probe/pictures.js';
 import { attentionSvg, headMapSvg, scatterSvg } from '../probe/svg.js';
 import type { Probed } from '../study/probe.js';
 import type { Results } from '../study/results.js';
+import { decimals } from './decimals.js';
 import { type Html, html, Html as Markup } from './html.js';
-import { decimals } from './sections.js';
 
 /** Heads that are drawn large: those that are missed most. */
 const kLarge = 2;

@@ -4,8 +4,8 @@ import { meanOfFinite } from '../numbers.js';
 import { methodTitle } from '../study/plan.js';
 import type { Results } from '../study/results.js';
 import { isHigherBetter } from '../tasks/metrics.js';
+import { decimals } from './decimals.js';
 import { type Html, html } from './html.js';
-import { decimals } from './sections.js';
 
 export interface TaskTable {
   task: string;

@@ -3,8 +3,8 @@ import { mean } from '../numbers.js';
 import { methodTitle } from '../study/plan.js';
 import type { Scores } from '../study/records.js';
 import type { ResultRun, Results, Summary } from '../study/results.js';
+import { decimals } from './decimals.js';
 import { type Html, html } from './html.js';
-import { decimals } from './sections.js';
 
 export interface RegionColumn {
   /** '' for models as they were. */

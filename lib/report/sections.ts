@@ -4,17 +4,12 @@ import { CortuneError } from '../errors.js';
 import { compareRuns, type RunComparison } from '../study/comparisons.js';
 import type { RunRecord, Scores } from '../study/records.js';
 import { ceilingText, type Results, type Summary, summaryTargets } from '../study/results.js';
+import { decimals } from './decimals.js';
 import { type Html, html } from './html.js';
 import type { PageData } from './types.js';
 
 /** Regions of a run that are shown with their tests. */
 const kTested = 12;
-
-export function decimals(value: number, digits = 3): string {
-  if (!Number.isFinite(value)) return '\u2013';
-  const text = value.toFixed(digits);
-  return Number(text) === 0 ? text.replace('-', '') : text.replace('-', '\u2212');
-}
 
 /** The first thing a reader must know: what was measured, on which model, and what cannot be concluded. */
 export function lead(results: Results, page: PageData): Html {

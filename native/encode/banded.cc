@@ -27,8 +27,6 @@ constexpr size_t kStarts = 6;
 // Of the responses that are scored at a time.
 constexpr int64_t kFinishBytes = int64_t{128} << 20;
 
-at::Tensor to_index(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
-
 // Least and largest sum of the weights in a row, with those of refinement, 1.
 std::pair<double, double> strengths(const std::vector<double>& gammas, int64_t bands) {
   std::pair<double, double> out{1, 1};
@@ -55,7 +53,8 @@ class BandedFold {
         bands_(static_cast<int64_t>(spec.sizes.size())),
         alphas_(at::tensor(spec.alphas, at::kDouble)),
         dtype_(spec.single ? at::kFloat : at::kDouble),
-        gammas_(spec.gammas) {
+        gammas_(spec.gammas),
+        inner_(inner_positions(fold_, responses.rows())) {
     const auto design = make_design(features, fold_.rows, spec.zscore);
     kernels_.resize(bands_);
     each(bands_, [&](int64_t b) {
@@ -63,15 +62,6 @@ class BandedFold {
       for (int64_t before = 0; before < b; ++before) from += spec_.sizes[before];
       kernels_[b] = gram(design.rows.slice(1, from, from + spec_.sizes[b]));
     });
-    std::vector<int64_t> position(responses.rows(), -1);
-    for (int64_t i = 0; i < n_; ++i) position[fold_.rows.train[i]] = i;
-    const auto places = [&](const std::vector<int64_t>& rows) {
-      std::vector<int64_t> found;
-      for (const int64_t row : rows) found.push_back(position[row]);
-      return to_index(found);
-    };
-    for (const auto& inner : fold_.inner)
-      inner_.push_back({places(inner.train), places(inner.test), places(held_rows(inner))});
     const auto columns = std::accumulate(spec.sizes.begin(), spec.sizes.end(), int64_t{0});
     search_ = std::make_unique<BandSearch>(
         kernels_, BandSizes{n_, columns, t_, spec.single, strengths(spec.gammas, bands_)}, inner_, alphas_,
@@ -79,17 +69,6 @@ class BandedFold {
     best_.assign(t_, std::numeric_limits<double>::infinity());
     chosen_gamma_.assign(t_, -1);
     chosen_alpha_.assign(t_, 0);
-  }
-
-  // All training rows that an inner fold is not fitted on, those it is scored on first.
-  std::vector<int64_t> held_rows(const RowSplit& inner) const {
-    std::vector<bool> seen(responses_.rows(), false);
-    auto held = inner.test;
-    for (const auto* rows : {&inner.train, &inner.test})
-      for (const int64_t row : *rows) seen[row] = true;
-    for (const int64_t row : fold_.rows.train)
-      if (!seen[row]) held.push_back(row);
-    return held;
   }
 
   void run() {

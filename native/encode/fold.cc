@@ -19,8 +19,6 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr Scores kNoScores{kNan, kNan, kNan, kNan, kNan};
 
-at::Tensor to_index(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
-
 FoldSizes sizes_of(const Study& study, const OuterFold& fold) {
   FoldSizes sizes{static_cast<int64_t>(fold.rows.train.size()),
                   static_cast<int64_t>(fold.rows.test.size()),
@@ -34,24 +32,6 @@ FoldSizes sizes_of(const Study& study, const OuterFold& fold) {
     sizes.inner_test.push_back(static_cast<int64_t>(inner.test.size()));
   }
   return sizes;
-}
-
-// Inner folds as positions in the outer training rows.
-std::vector<InnerFold> inner_positions(const OuterFold& fold, int64_t rows) {
-  std::vector<int64_t> position(rows, -1);
-  for (size_t i = 0; i < fold.rows.train.size(); ++i) position[fold.rows.train[i]] = static_cast<int64_t>(i);
-  std::vector<InnerFold> out;
-  for (const auto& inner : fold.inner) {
-    std::vector<int64_t> train, test, held;
-    std::vector<bool> seen(fold.rows.train.size(), false);
-    for (const int64_t row : inner.train) train.push_back(position[row]), seen[train.back()] = true;
-    for (const int64_t row : inner.test) test.push_back(position[row]), seen[test.back()] = true;
-    held = test;
-    for (size_t i = 0; i < seen.size(); ++i)
-      if (!seen[i]) held.push_back(static_cast<int64_t>(i));
-    out.push_back({to_index(train), to_index(test), to_index(held)});
-  }
-  return out;
 }
 
 class Fold {

@@ -1,6 +1,8 @@
 // One panel product for each matrix.
 #include "forms.h"
 
+#include <cmath>
+
 #include "../error.h"
 #include "design.h"
 

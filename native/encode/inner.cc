@@ -83,6 +83,25 @@ std::pair<at::Tensor, at::Tensor> shares_of(const at::Tensor& weights, const at:
 
 }  // namespace
 
+at::Tensor to_index(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
+
+std::vector<InnerFold> inner_positions(const OuterFold& fold, int64_t rows) {
+  std::vector<int64_t> position(rows, -1);
+  for (size_t i = 0; i < fold.rows.train.size(); ++i) position[fold.rows.train[i]] = static_cast<int64_t>(i);
+  std::vector<InnerFold> out;
+  for (const auto& inner : fold.inner) {
+    std::vector<int64_t> train, test, held;
+    std::vector<bool> seen(fold.rows.train.size(), false);
+    for (const int64_t row : inner.train) train.push_back(position[row]), seen[train.back()] = true;
+    for (const int64_t row : inner.test) test.push_back(position[row]), seen[test.back()] = true;
+    held = test;
+    for (size_t i = 0; i < seen.size(); ++i)
+      if (!seen[i]) held.push_back(static_cast<int64_t>(i));
+    out.push_back({to_index(train), to_index(test), to_index(held)});
+  }
+  return out;
+}
+
 CentredKernel centred_kernel(const at::Tensor& kernel, const InnerFold& fold, const at::Tensor& mean) {
   const auto block = kernel.index_select(0, fold.train).index_select(1, fold.train);
   const auto cross = kernel.index_select(0, fold.test).index_select(1, fold.train);

@@ -24,6 +24,10 @@ struct InnerFold {
   at::Tensor held;  // all that is not in `train`, `test` first; the rest was trimmed
 };
 
+at::Tensor to_index(const std::vector<int64_t>& rows);
+// The inner folds of `fold`, of a study of so many rows.
+std::vector<InnerFold> inner_positions(const OuterFold& fold, int64_t rows);
+
 // Rows held out of a ridge fit with unpenalised intercept, without fitting again: with  M = (K + alpha)^-1 -
 // its part along 1,
 //   e_H = (M_HH)^-1 (M y)_H   (the block form of the leave-one-out identity; Cook & Weisberg 1982, sec. 3.2).
@@ -65,7 +69,7 @@ class HeldOutMaps {
                    const at::Tensor& alphas);
   // `lifted`, `lift`: as InnerFolds::dual. `room`: bytes of residuals that may be kept.
   HeldOutMaps(const Spectrum& lifted, double lift, const std::vector<InnerFold>& folds,
-              const at::Tensor& alphas, double room = 0);
+              const at::Tensor& alphas, double room);
 
   // For alpha number a a matrix [test rows, n] of each fold. Kept for the next time where there is room;
   // calls side by side must be for different alphas.

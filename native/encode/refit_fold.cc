@@ -8,8 +8,6 @@
 namespace cortune {
 namespace {
 
-at::Tensor to_index(const std::vector<int64_t>& rows) { return at::tensor(rows, at::kLong); }
-
 // The alphas that some target of fold f needs.
 std::vector<bool> used_alphas(const RefitSpec& spec, size_t f, int64_t targets) {
   std::vector<bool> used(spec.alphas.size(), spec.chosen.empty());
@@ -29,19 +27,13 @@ RefitFold make_refit_fold(const at::Tensor& features, const RefitSpec& spec, siz
   const int64_t n = static_cast<int64_t>(fold.train.size());
   const auto design = make_design(features, given.rows, spec.zscore);
   const bool dual = design.rows.size(1) > n;
-  std::vector<Refit> inner(spec.chosen.empty() ? given.inner.size() : 0);
-  std::vector<int64_t> position(features.size(0), -1);
-  for (int64_t i = 0; i < n; ++i) position[fold.train[i]] = i;
-  const auto places = [&](const std::vector<int64_t>& rows) {
-    std::vector<int64_t> out;
-    for (const int64_t row : rows) out.push_back(position[row]);
-    return to_index(out);
-  };
+  const auto folds =
+      spec.chosen.empty() ? inner_positions(given, features.size(0)) : std::vector<InnerFold>();
+  std::vector<Refit> inner(folds.size());
   const auto products = dual ? gram(design.rows) : at::Tensor();
   each(static_cast<int64_t>(inner.size()) + 1, [&](int64_t i) {
     const bool last = i == static_cast<int64_t>(inner.size());
-    const auto rows = last ? InnerFold{at::arange(n), at::arange(n, design.rows.size(0)), {}}
-                           : InnerFold{places(given.inner[i].train), places(given.inner[i].test), {}};
+    const auto rows = last ? InnerFold{at::arange(n), at::arange(n, design.rows.size(0)), {}} : folds[i];
     auto fit = dual ? dual_refit(products, rows, {}) : primal_refit(design.rows, rows, {});
     if (last)
       fold.factor = fit.factor;

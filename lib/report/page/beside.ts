@@ -1,7 +1,7 @@
 /** Figures that set scores beside others: of subjects, of controls, of decoding and geometry. */
 import * as Plot from '@observablehq/plot';
+import { decimals } from '../decimals.js';
 import type { PageData, PageMeasure, PageSet } from '../types.js';
-import { number } from './dom.js';
 import {
   type Figure,
   frame,
@@ -80,14 +80,14 @@ export function subjects(set: PageSet, series: Series[], choices: Choices, width
         Plot.pointer({
           x: 'value',
           y: 'subject',
-          title: (d) => `${d.subject}, ${d.line}\n${number(d.value)} at layer ${d.layer}`,
+          title: (d) => `${d.subject}, ${d.line}\n${decimals(d.value)} at layer ${d.layer}`,
           ...kTip,
         }),
       ),
     ],
     color: { type: 'identity' },
   });
-  const words = order.map((subject) => `${subject}: ${number(scoreOf(subject))} on average.`);
+  const words = order.map((subject) => `${subject}: ${decimals(scoreOf(subject))} on average.`);
   const rows = points.map(({ line, subject, layer, value }) => ({ line, subject, layer, score: choices.score, value }));
   return { svg, words: spoken(words), rows, lines: shown };
 }
@@ -131,7 +131,7 @@ export function controlBars(data: PageData, set: PageSet, series: Series[], choi
       Plot.text(bars, {
         x: (d) => Math.max(0, d.value),
         y: 'title',
-        text: (d) => number(d.value),
+        text: (d) => decimals(d.value),
         textAnchor: 'start',
         dx: 4,
       }),
@@ -139,7 +139,7 @@ export function controlBars(data: PageData, set: PageSet, series: Series[], choi
       ...(withCeiling ? [Plot.ruleX([ceiling], { stroke: 'currentColor', strokeDasharray: '8 4' })] : []),
     ],
   });
-  const words = bars.map(({ title, value }) => `${title}: ${number(value)}.`);
+  const words = bars.map(({ title, value }) => `${title}: ${decimals(value)}.`);
   return {
     svg,
     words: spoken(words),
@@ -186,7 +186,7 @@ export function measureCurves(measure: PageMeasure, series: Series[], choices: C
         Plot.pointer({
           x: 'layer',
           y: 'value',
-          title: (d) => `${d.line}\nlayer ${d.layer}: ${number(d.value)}`,
+          title: (d) => `${d.line}\nlayer ${d.layer}: ${decimals(d.value)}`,
           ...kTip,
         }),
       ),
@@ -194,7 +194,7 @@ export function measureCurves(measure: PageMeasure, series: Series[], choices: C
   });
   const words = lines.map(({ each, points }) => {
     const top = points.reduce((a, b) => (b.value > a.value ? b : a));
-    return `${each.title}: highest ${number(top.value)} at layer ${top.layer}.`;
+    return `${each.title}: highest ${decimals(top.value)} at layer ${top.layer}.`;
   });
   const rows = points.map((point) => ({ ...point, region: region < 0 ? 'mean' : choices.roi }));
   return { svg, words: spoken(words), rows, lines: lines.map(({ each }) => each) };

@@ -1,6 +1,7 @@
 /** What the brain view shows: a number for each region or voxel, in words, as rows, and as a volume. */
+
+import { decimals } from '../decimals.js';
 import type { PageBrain, PageData, PageSet } from '../types.js';
-import { number } from './dom.js';
 import { type Choices, curve, best as highest, kScores, mean, type Series, scoreAt } from './series.js';
 
 /** `score`; `gain`: less the untuned model's; `layer`: the layer at which a place has its highest score. */
@@ -76,9 +77,9 @@ const kTold = 8;
 function words({ names, title: whose }: PageBrain, values: Float64Array, title: string): string {
   const order = [...values.keys()].filter((i) => Number.isFinite(values[i]!)).sort((a, b) => values[b]! - values[a]!);
   if (order.length === 0) return `${title}: no place has a number.`;
-  const told = order.slice(0, kTold).map((i) => `${names[i]}: ${number(values[i])}`);
+  const told = order.slice(0, kTold).map((i) => `${names[i]}: ${decimals(values[i])}`);
   const rest =
-    order.length > kTold ? `; and ${order.length - kTold} more, down to ${number(values[order.at(-1)!])}` : '';
+    order.length > kTold ? `; and ${order.length - kTold} more, down to ${decimals(values[order.at(-1)!])}` : '';
   return `${title}, on the brain of ${whose}. Highest at ${told.join('; ')}${rest}.`;
 }
 

@@ -1,8 +1,10 @@
 /** Scores on the brain: choices, the viewer (NiiVue, a script of its own), the place under the crosshair, and files to save. */
+
+import { decimals } from '../decimals.js';
 import type { PageBrain, PageData } from '../types.js';
 import { colorOf, noteOf, peak, rangeOf, voxelAt } from './brain-look.js';
 import { type BrainChoices, type BrainMap, brainMap, headOf, placesOf, type Shown } from './brain-map.js';
-import { at, choice, h, number } from './dom.js';
+import { at, choice, h } from './dom.js';
 import { kPlain, niftiFile } from './nifti.js';
 import type { BrainImage, BrainLook, BrainViewer, OpenBrain, Place } from './niivue.js';
 import { csvBlob, download } from './save.js';
@@ -169,7 +171,7 @@ export class BrainView {
     const place = this.#places[x + shape[0] * (y + shape[1] * z)] ?? -1;
     const where = affine ? `${mm.map(Math.round).slice(0, 3).join(', ')} mm` : `voxel ${x}, ${y}, ${z}`;
     this.#status.textContent =
-      place < 0 ? `${where}: not measured.` : `${where}: ${names[place]}, ${number(this.#map?.values[place])}.`;
+      place < 0 ? `${where}: not measured.` : `${where}: ${names[place]}, ${decimals(this.#map?.values[place])}.`;
   }
 
   async #goTo(place: number): Promise<void> {
@@ -211,7 +213,7 @@ export class BrainView {
   #drawScale(low: number, high: number): void {
     const bar = h('span', { class: this.#chosen.show === 'gain' ? 'bar gains' : 'bar viridis' });
     const digits = this.#chosen.show === 'layer' ? 0 : 3;
-    this.#scale.replaceChildren(number(low, digits), bar, number(high, digits));
+    this.#scale.replaceChildren(decimals(low, digits), bar, decimals(high, digits));
   }
 
   #saves(): HTMLElement {

@@ -47,10 +47,3 @@ export function tick(label: Child, checked: boolean, onChange: (checked: boolean
   });
   return h('label', { class: 'tick' }, input, h('span', {}, label));
 }
-
-/** A number for people: three decimals, a true minus sign, a dash for none. */
-export function number(value: number | null | undefined, decimals = 3): string {
-  if (value === null || value === undefined || !Number.isFinite(value)) return '\u2013';
-  const text = value.toFixed(decimals);
-  return Number(text) === 0 ? text.replace('-', '') : text.replace('-', '\u2212');
-}

@@ -1,7 +1,7 @@
 /** Figures made of lines, drawn with Observable Plot from the chosen series. */
 import * as Plot from '@observablehq/plot';
+import { decimals } from '../decimals.js';
 import type { PageData, PageRun, PageSet } from '../types.js';
-import { number } from './dom.js';
 import { type Figure, frame, kAxis, kLabelBelow, kTip, layerAxis, roomy, spoken, wholeTicks } from './frame.js';
 import { best, type Choices, ceilingOf, controlsOf, curve, kScores, type Series, shortName } from './series.js';
 
@@ -49,7 +49,7 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
               frameAnchor: 'left',
               dx: 4,
               dy: 9,
-              text: () => `ceiling ${number(ceiling)}`,
+              text: () => `ceiling ${decimals(ceiling)}`,
             }),
           ]
         : []),
@@ -63,7 +63,7 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
           x: 'layer',
           y: 'value',
           title: (d) =>
-            `${d.series}\nlayer ${d.layer}: ${number(d.value)}${d.high > d.low ? `\n${number(d.low)} to ${number(d.high)}` : ''}`,
+            `${d.series}\nlayer ${d.layer}: ${decimals(d.value)}${d.high > d.low ? `\n${decimals(d.low)} to ${decimals(d.high)}` : ''}`,
           ...kTip,
         }),
       ),
@@ -72,12 +72,12 @@ export function layerCurves(data: PageData, set: PageSet, series: Series[], choi
   const sentences = curves.map(({ each, points }) => {
     const top = best(points);
     return top
-      ? `${each.title}: highest ${number(top.value)} at layer ${top.layer}, ${number(points[0]!.value)} at layer ${points[0]!.layer}.`
+      ? `${each.title}: highest ${decimals(top.value)} at layer ${top.layer}, ${decimals(points[0]!.value)} at layer ${points[0]!.layer}.`
       : '';
   });
   const rest = [
-    ...controls.map(({ title, value }) => `Control ${title}: ${number(value)}.`),
-    Number.isFinite(ceiling) ? `Ceiling: ${number(ceiling)}.` : 'No ceiling could be estimated.',
+    ...controls.map(({ title, value }) => `Control ${title}: ${decimals(value)}.`),
+    Number.isFinite(ceiling) ? `Ceiling: ${decimals(ceiling)}.` : 'No ceiling could be estimated.',
   ];
   const rows = curves.flatMap(({ each, points }) =>
     points.map(({ layer, value, low, high }) => ({ line: each.title, layer, score: choices.score, value, low, high })),
@@ -164,18 +164,18 @@ export function rateCurve(data: PageData, set: PageSet, series: Series[], choice
         Plot.pointer({
           x: 'lr',
           y: 'value',
-          title: (d) => `${d.line}, lr ${d.lr}\n${number(d.value)} at layer ${d.layer}`,
+          title: (d) => `${d.line}, lr ${d.lr}\n${decimals(d.value)} at layer ${d.layer}`,
           ...kTip,
         }),
       ),
     ],
   });
   const words = points.map(
-    (point) => `${point.line}, learning rate ${point.lr}: ${number(point.value)} at layer ${point.layer}.`,
+    (point) => `${point.line}, learning rate ${point.lr}: ${decimals(point.value)} at layer ${point.layer}.`,
   );
   return {
     svg,
-    words: spoken([...words, ...still.map(({ title, value }) => `${title}: ${number(value)}.`)]),
+    words: spoken([...words, ...still.map(({ title, value }) => `${title}: ${decimals(value)}.`)]),
     rows: points.map(({ line, lr, layer, value, low, high }) => ({ line, lr, layer, value, low, high })),
     lines: lines.map((title, i) => ({ title, color: colors[i]!, dash: '' })),
     ownLines: true,
@@ -206,11 +206,16 @@ export function lossCurves(series: Series[], choices: Choices, width: number): F
       ),
       Plot.tip(
         lines.flatMap(({ points }) => points),
-        Plot.pointer({ x: 'step', y: 'loss', title: (d) => `${d.title}\nstep ${d.step}: ${number(d.loss)}`, ...kTip }),
+        Plot.pointer({
+          x: 'step',
+          y: 'loss',
+          title: (d) => `${d.title}\nstep ${d.step}: ${decimals(d.loss)}`,
+          ...kTip,
+        }),
       ),
     ],
   });
-  const words = lines.map(({ run }) => `${run.title}: ${number(run.losses[0])} to ${number(run.losses.at(-1))}.`);
+  const words = lines.map(({ run }) => `${run.title}: ${decimals(run.losses[0])} to ${decimals(run.losses.at(-1))}.`);
   const rows = lines.flatMap(({ points }) => points.map(({ title, step, loss }) => ({ run: title, step, loss })));
   return { svg, words: spoken(words), rows, lines: shown };
 }

@@ -1,7 +1,7 @@
 /** Tuned minus untuned, layer by layer. */
 import * as Plot from '@observablehq/plot';
+import { decimals } from '../decimals.js';
 import type { PageData, PageDifference } from '../types.js';
-import { number } from './dom.js';
 import { type Figure, frame, heightOf, kAxis, kTip, layerAxis, nothing, spoken } from './frame.js';
 import type { Choices, Series } from './series.js';
 
@@ -44,7 +44,7 @@ export function gains(data: PageData, series: Series[], choices: Choices, width:
           x: 'layer',
           y: 'value',
           title: (d) =>
-            `${d.line}\nlayer ${d.layer}: ${number(d.value)}${Number.isFinite(d.fdr) ? `\np (FDR) ${d.fdr.toFixed(4)}` : ''}`,
+            `${d.line}\nlayer ${d.layer}: ${decimals(d.value)}${Number.isFinite(d.fdr) ? `\np (FDR) ${d.fdr.toFixed(4)}` : ''}`,
           ...kTip,
         }),
       ),
@@ -53,7 +53,7 @@ export function gains(data: PageData, series: Series[], choices: Choices, width:
   const words = lines.map(({ each, points }) => {
     const top = points.reduce((a, b) => (b.value > a.value ? b : a));
     const marked = points.filter(({ fdr }) => fdr < kAlpha).length;
-    return `${each.title}: largest gain ${number(top.value)} at layer ${top.layer}${found.over === 'subjects' ? `; p (FDR) below 0.05 at ${marked} of ${points.length} layers` : ''}.`;
+    return `${each.title}: largest gain ${decimals(top.value)} at layer ${top.layer}${found.over === 'subjects' ? `; p (FDR) below 0.05 at ${marked} of ${points.length} layers` : ''}.`;
   });
   const rows = points.map(({ line, layer, value, low, high, fdr }) => ({
     line,

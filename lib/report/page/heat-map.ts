@@ -1,7 +1,7 @@
 /** Regions by layers, or regions by lines at their best layers, as coloured cells. */
 import * as Plot from '@observablehq/plot';
+import { decimals } from '../decimals.js';
 import type { PageSet } from '../types.js';
-import { number } from './dom.js';
 import { type Figure, frame, kAxis, kTip, spoken } from './frame.js';
 import { best, type Choices, chosenTargets, curve, kScores, mean, meanScore, roisOf, type Series } from './series.js';
 
@@ -60,7 +60,7 @@ export function heatMap(set: PageSet, series: Series[], choices: Choices, of: st
         ? [true, false].map((bright) =>
             Plot.text(
               cells.filter((cell) => cell.value > middle === bright),
-              { x: 'column', y: 'roi', text: (d) => number(d.value, 2), fill: bright ? '#000' : '#fff' },
+              { x: 'column', y: 'roi', text: (d) => decimals(d.value, 2), fill: bright ? '#000' : '#fff' },
             ),
           )
         : []),
@@ -69,7 +69,8 @@ export function heatMap(set: PageSet, series: Series[], choices: Choices, of: st
         Plot.pointer({
           x: 'column',
           y: 'roi',
-          title: (d) => `${d.roi}, ${one ? `layer ${d.column}` : `${d.column}, layer ${d.layer}`}: ${number(d.value)}`,
+          title: (d) =>
+            `${d.roi}, ${one ? `layer ${d.column}` : `${d.column}, layer ${d.layer}`}: ${decimals(d.value)}`,
           ...kTip,
         }),
       ),
@@ -79,7 +80,7 @@ export function heatMap(set: PageSet, series: Series[], choices: Choices, of: st
     const row = cells
       .filter((cell) => cell.roi === roi && Number.isFinite(cell.value))
       .sort((a, b) => b.value - a.value)[0];
-    return row ? `${roi}: ${number(row.value)} (${one ? `layer ${row.column}` : row.column}).` : `${roi}: none.`;
+    return row ? `${roi}: ${decimals(row.value)} (${one ? `layer ${row.column}` : row.column}).` : `${roi}: none.`;
   });
   const key =
     svg.legend('color', { width: Math.min(260, width), marginLeft: 16, marginRight: 16, label: scoreName, ticks: 3 }) ??

@@ -1,7 +1,8 @@
 /** The figures of the page: what each is called, how it is made from what the reader chose, and what is written below it. */
+
+import { decimals } from '../decimals.js';
 import type { PageData, PageMeasure, PageSet } from '../types.js';
 import { controlBars, measureCurves, subjects } from './beside.js';
-import { number } from './dom.js';
 import { layerCurves, lossCurves, rateCurve } from './figures.js';
 import type { Figure } from './frame.js';
 import { gainNote, gains } from './gains.js';
@@ -92,9 +93,9 @@ export function allPlaces(data: PageData, now: () => Now): Place[] {
 function measureNote({ chance, regions, ceilings }: PageMeasure, { choices, set }: Now): string {
   const wanted = regions.includes(choices.roi) ? [choices.roi] : roisOf(set);
   const bounds = ceilings.filter((bound, i) => bound !== null && wanted.includes(regions[i]!));
-  const [lower, upper] = [0, 1].map((i) => number(mean(bounds.map((bound) => bound![i]))));
+  const [lower, upper] = [0, 1].map((i) => decimals(mean(bounds.map((bound) => bound![i]))));
   return [
-    chance === null ? '' : `Dotted: ${number(chance)}, by chance.`,
+    chance === null ? '' : `Dotted: ${decimals(chance)}, by chance.`,
     bounds.length === 0 ? '' : `Ceiling, how alike subjects are: ${lower} to ${upper}.`,
   ]
     .filter(Boolean)
@@ -109,5 +110,5 @@ function bandNote({ choices, set }: Now): string {
 function ceilingNote({ choices, set }: Now): string {
   const ceiling = ceilingOf(set, choices);
   if (!Number.isFinite(ceiling)) return 'No ceiling could be estimated.';
-  return choices.ceiling ? '' : `The ceiling, ${number(ceiling)}, lies outside of the figure; tick it to see it.`;
+  return choices.ceiling ? '' : `The ceiling, ${decimals(ceiling)}, lies outside of the figure; tick it to see it.`;
 }

@@ -1,7 +1,7 @@
 /** Figures of what a sweep varies: learning rates by methods, sizes of the model. */
 import * as Plot from '@observablehq/plot';
+import { decimals } from '../decimals.js';
 import type { PageSet } from '../types.js';
-import { number } from './dom.js';
 import { type Figure, frame, heightOf, kAxis, kLabelBelow, kTip, nothing, scoreName, short, spoken } from './frame.js';
 import { best, type Choices, curve, type Series } from './series.js';
 
@@ -43,7 +43,7 @@ export function rateMap(set: PageSet, series: Series[], choices: Choices, width:
         ? [true, false].map((bright) =>
             Plot.text(
               cells.filter((cell) => cell.value > middle === bright),
-              { x: 'lr', y: 'method', text: (d) => number(d.value), fill: bright ? '#000' : '#fff' },
+              { x: 'lr', y: 'method', text: (d) => decimals(d.value), fill: bright ? '#000' : '#fff' },
             ),
           )
         : []),
@@ -52,7 +52,7 @@ export function rateMap(set: PageSet, series: Series[], choices: Choices, width:
         Plot.pointer({
           x: 'lr',
           y: 'method',
-          title: (d) => `${d.method}, lr ${d.lr}\n${number(d.value)} at layer ${d.layer}`,
+          title: (d) => `${d.method}, lr ${d.lr}\n${decimals(d.value)} at layer ${d.layer}`,
           ...kTip,
         }),
       ),
@@ -66,7 +66,7 @@ export function rateMap(set: PageSet, series: Series[], choices: Choices, width:
     ticks: 3,
   });
   const words = cells.map(
-    (cell) => `${cell.method}, learning rate ${cell.lr}: ${number(cell.value)} at layer ${cell.layer}.`,
+    (cell) => `${cell.method}, learning rate ${cell.lr}: ${decimals(cell.value)} at layer ${cell.layer}.`,
   );
   return { svg, key: key ?? null, words: spoken(words), rows: cells };
 }
@@ -109,13 +109,13 @@ export function sizes(set: PageSet, series: Series[], choices: Choices, width: n
         Plot.pointer({
           x: 'parameters',
           y: 'value',
-          title: (d) => `${d.model}\n${d.line}: ${number(d.value)} at layer ${d.layer}`,
+          title: (d) => `${d.model}\n${d.line}: ${decimals(d.value)} at layer ${d.layer}`,
           ...kTip,
         }),
       ),
     ],
   });
-  const words = shown.map(({ model, line, value }) => `${model}, ${line}: ${number(value)}.`);
+  const words = shown.map(({ model, line, value }) => `${model}, ${line}: ${decimals(value)}.`);
   return {
     svg,
     words: spoken(words),

@@ -1,6 +1,8 @@
 /** Every score as a table: filtered by words and conditions, sorted by any column, fifty rows at a time, saved as CSV. */
+
+import { decimals } from '../decimals.js';
 import type { PageData, PageRun, PageSet } from '../types.js';
-import { h, number } from './dom.js';
+import { h } from './dom.js';
 import { csvBlob, download } from './save.js';
 
 /** A row is made when it is shown: there may be hundreds of thousands. */
@@ -24,7 +26,7 @@ interface Column {
 const kPage = 50;
 const at = (values: Float64Array | undefined, { l, t, set }: Row) => values?.[l * set.targets.length + t] ?? Number.NaN;
 const plain = (value: Value) => String(value);
-const decimals = (value: Value) => number(value as number);
+const rounded = (value: Value) => decimals(value as number);
 const precise = (digits: (value: number) => string) => (value: Value) =>
   Number.isFinite(value) ? digits(value as number) : '\u2013';
 
@@ -32,14 +34,14 @@ const kColumns: Column[] = [
   { key: 'run', title: 'run', value: (row) => row.run.title, text: plain },
   { key: 'layer', title: 'layer', value: (row) => row.run.layers[row.l]!, text: plain },
   { key: 'target', title: 'target', value: (row) => row.set.targets[row.t]!.name, text: plain },
-  { key: 'r', title: 'r', value: (row) => at(row.run.r, row), text: decimals },
+  { key: 'r', title: 'r', value: (row) => at(row.run.r, row), text: rounded },
   {
     key: 'normalized',
     title: 'r / ceiling',
     value: (row) => at(row.run.r, row) / row.set.ceilings[row.t]!,
-    text: decimals,
+    text: rounded,
   },
-  { key: 'r2', title: 'R\u00b2', value: (row) => at(row.run.r2, row), text: decimals },
+  { key: 'r2', title: 'R\u00b2', value: (row) => at(row.run.r2, row), text: rounded },
   {
     key: 'alpha',
     title: 'alpha',
